@@ -1,1 +1,3 @@
 //! hansa hub
+
+pub mod tlog;
