@@ -1,1 +1,13 @@
-//! hansa-client
+//! The merchant's SDK of Hansa: keys, signatures, tokens, message ids, and the proofs that the hub kept its word.
+//!
+//! The hub uses the modules of the wire (`keys`, `dsse`, `token`, `leaf`, `time`) too, so that both sides of a
+//! signature are one implementation. This crate knows no tier above `hansa-proto`.
+
+pub mod dsse;
+pub mod ids;
+pub mod keys;
+pub mod leaf;
+pub mod time;
+pub mod token;
+
+mod jwt_provider;
