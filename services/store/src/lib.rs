@@ -1,1 +1,44 @@
-//! hansa-store
+//! The storage of Hansa: every line of SQL, SQLite and PostgreSQL behind one [`Store`].
+//!
+//! The crate owns the tables, the connections and the two transactions of the service: [`Store::append`], the commit of the
+//! log, and [`Store::project`], which follows behind it. It knows bytes, numbers and keys, and nothing of what they mean; it
+//! decides nothing and reads no clock. A file per noun holds its rows and its SQL for both databases.
+//!
+//! What a call costs: `append` is one transaction and one wait for the disk; `project` is one transaction without a wait;
+//! every other call is one statement per few hundred keys. A write that fails leaves nothing, or an unknown outcome
+//! ([`StoreError::Unavailable`]): the caller drops its state, takes the gate and loads.
+
+mod alias;
+mod append;
+mod bucket;
+mod checkpoint;
+mod entry;
+mod error;
+mod gate;
+mod global;
+mod id;
+mod member;
+mod options;
+mod postgres;
+mod project;
+mod reference;
+mod schema;
+mod sqlite;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use alias::AliasRow;
+pub use append::Group;
+pub use bucket::{BUCKETS, bucket_of};
+pub use checkpoint::CheckpointRow;
+pub use entry::{EntryHead, EntryRow, LeafRow};
+pub use error::StoreError;
+pub use gate::Gate;
+pub use id::IdRow;
+pub use member::MemberRow;
+pub use options::StoreOptions;
+pub use project::Projection;
+pub use reference::ReferenceRow;
+pub use schema::SCHEMA_VERSION;
+pub use store::{Kind, Store};

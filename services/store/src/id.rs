@@ -1,0 +1,193 @@
+//! Message ids: unique per merchant for ever, and where each message stands.
+
+use std::sync::LazyLock;
+
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::error::{StoreError, fixed, signed, signed32, unsigned};
+use crate::postgres::{CopyRows, Postgres};
+use crate::sqlite::Shapes;
+use crate::store::{Backend, Store};
+
+/// A message id that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdRow {
+    /// The merchant's index, at most 2^31 - 1.
+    pub merchant: u32,
+    /// The id.
+    pub id: [u8; 16],
+    /// The message's position: its entry and its index in it.
+    pub pos: u64,
+}
+
+static INSERT: LazyLock<Shapes> =
+    LazyLock::new(|| Shapes::insert("INSERT INTO message_id (merchant, message_id, pos)", 3, ""));
+const COPY: &str = "COPY message_id (merchant, message_id, pos) FROM STDIN (FORMAT BINARY)";
+const UNNEST: &str = "INSERT INTO message_id (merchant, message_id, pos) \
+     SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[])";
+
+/// CROSS JOIN fixes the order: for each key that is wanted, one search in the table.
+static FIND: LazyLock<Shapes> = LazyLock::new(|| {
+    Shapes::new(|keys| {
+        let places = (0..keys)
+            .map(|i| format!("({i},?,?)"))
+            .collect::<Vec<_>>()
+            .join(",");
+        format!(
+            "WITH wanted (place, merchant, message_id) AS (VALUES {places}) \
+             SELECT w.place, m.pos FROM wanted w CROSS JOIN message_id m \
+             WHERE m.merchant = w.merchant AND m.message_id = w.message_id"
+        )
+    })
+});
+const FIND_POSTGRES: &str = "SELECT w.place - 1, m.pos \
+     FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS w (merchant, message_id, place) \
+     JOIN message_id m ON m.merchant = w.merchant AND m.message_id = w.message_id";
+const HIGHEST: &str = "SELECT message_id, pos FROM message_id WHERE merchant = $1 \
+     ORDER BY message_id DESC LIMIT $2";
+
+impl Store {
+    /// The position of each of these ids, in their order; none where an id is not used yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_ids(&self, ids: &[(u32, [u8; 16])]) -> Result<Vec<Option<u64>>, StoreError> {
+        find_keyed(self, &FIND, FIND_POSTGRES, ids).await
+    }
+
+    /// The `limit` highest ids of a merchant with their positions, highest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn highest_ids(
+        &self,
+        merchant: u32,
+        limit: u32,
+    ) -> Result<Vec<([u8; 16], u64)>, StoreError> {
+        let merchant = signed32(merchant)?;
+        macro_rules! highest {
+            ($readers:expr) => {{
+                let query = sqlx::query(HIGHEST).bind(merchant).bind(i64::from(limit));
+                let mut ids = Vec::new();
+                for row in query.fetch_all($readers).await? {
+                    ids.push((fixed(row.try_get(0)?)?, unsigned(row.try_get(1)?)?));
+                }
+                ids
+            }};
+        }
+        Ok(match self.backend() {
+            Backend::Sqlite(db) => highest!(&db.readers),
+            Backend::Postgres(db) => highest!(&db.readers),
+        })
+    }
+}
+
+/// Looks (merchant, 16 bytes) keys up, each by one search in a table's key.
+pub(crate) async fn find_keyed(
+    store: &Store,
+    sqlite: &Shapes,
+    postgres: &'static str,
+    keys: &[(u32, [u8; 16])],
+) -> Result<Vec<Option<u64>>, StoreError> {
+    let mut found = vec![None; keys.len()];
+    if keys.is_empty() {
+        return Ok(found);
+    }
+    match store.backend() {
+        Backend::Sqlite(db) => {
+            let mut start = 0;
+            for (text, chunk, places) in sqlite.split_padded(keys) {
+                let mut query = sqlx::query(text);
+                for place in 0..places {
+                    let (merchant, key) = &chunk[place.min(chunk.len() - 1)];
+                    query = query.bind(signed32(*merchant)?).bind(&key[..]);
+                }
+                for row in query.fetch_all(&db.readers).await? {
+                    let place: usize = unsigned(row.try_get(0)?)?;
+                    if place < chunk.len() {
+                        found[start + place] = Some(unsigned(row.try_get(1)?)?);
+                    }
+                }
+                start += chunk.len();
+            }
+        }
+        Backend::Postgres(db) => {
+            let merchants = keys
+                .iter()
+                .map(|(m, _)| signed32(*m))
+                .collect::<Result<Vec<_>, _>>()?;
+            let ids: Vec<&[u8]> = keys.iter().map(|(_, key)| &key[..]).collect();
+            let query = sqlx::query(postgres).bind(merchants).bind(ids);
+            for row in query.fetch_all(&db.readers).await? {
+                let place: usize = unsigned(row.try_get(0)?)?;
+                if let Some(found) = found.get_mut(place) {
+                    *found = Some(unsigned(row.try_get(1)?)?);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// In key order: neighbours share a page.
+pub(crate) fn sorted(ids: &[IdRow]) -> Vec<IdRow> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids
+}
+
+pub(crate) async fn insert_sqlite(
+    connection: &mut SqliteConnection,
+    ids: &[IdRow],
+) -> Result<(), StoreError> {
+    for (text, chunk) in INSERT.split(&sorted(ids)) {
+        let mut query = sqlx::query(text);
+        for row in chunk {
+            query = query
+                .bind(signed32(row.merchant)?)
+                .bind(&row.id[..])
+                .bind(signed(row.pos)?);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn insert_postgres(
+    db: &Postgres,
+    connection: &mut PgConnection,
+    ids: &[IdRow],
+) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids = sorted(ids);
+    if db.copies {
+        let mut rows = CopyRows::with_capacity(ids.len() * 42);
+        for row in &ids {
+            rows.row(3)
+                .int4(signed32(row.merchant)?)
+                .bytes16(&row.id)
+                .int8(signed(row.pos)?);
+        }
+        rows.send(connection, COPY).await?;
+        return Ok(());
+    }
+    let merchants = ids
+        .iter()
+        .map(|row| signed32(row.merchant))
+        .collect::<Result<Vec<_>, _>>()?;
+    let positions = ids
+        .iter()
+        .map(|row| signed(row.pos))
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query(UNNEST)
+        .bind(merchants)
+        .bind(ids.iter().map(|row| &row.id[..]).collect::<Vec<_>>())
+        .bind(positions)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

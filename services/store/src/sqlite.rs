@@ -1,0 +1,325 @@
+//! SQLite: one writing connection, a few reading ones, the lock file, and the write-ahead log's upkeep.
+//!
+//! All writes share **one** connection: SQLite drops a connection's page cache as soon as another connection has
+//! committed, so two writers that take turns would both start every transaction cold. The connection is taken out of its
+//! slot for a transaction and put back only after the commit; one that saw an error or was abandoned is closed, which
+//! rolls back.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use tokio::sync::{Mutex, MutexGuard, watch};
+
+use crate::error::StoreError;
+use crate::options::StoreOptions;
+
+pub(crate) struct Sqlite {
+    pub(crate) readers: SqlitePool,
+    writer: Mutex<Writer>,
+    /// How many durable writers wait for their turn; the projection lets them pass.
+    durable_waiting: watch::Sender<usize>,
+    connect: SqliteConnectOptions,
+    wal: PathBuf,
+    wal_bytes: u64,
+    read_only: bool,
+    /// Released last, by the fields' order.
+    _lock: Option<File>,
+}
+
+#[derive(Default)]
+struct Writer {
+    connection: Option<SqliteConnection>,
+    /// What `PRAGMA synchronous` the connection has.
+    durability: Option<Durability>,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The disk: `synchronous=FULL`.
+    Disk,
+    /// Nothing: the log restores what a power cut loses. `synchronous=NORMAL`.
+    Recoverable,
+}
+
+/// A write transaction. Dropped without [`commit`](Self::commit) it closes its connection, which rolls back.
+pub(crate) struct SqliteWrite<'a> {
+    slot: MutexGuard<'a, Writer>,
+    connection: SqliteConnection,
+    store: &'a Sqlite,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let lock = if options.read_only {
+            None
+        } else {
+            Some(lock(path)?)
+        };
+        let base = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(!options.read_only)
+            .page_size(options.sqlite_page_bytes)
+            .busy_timeout(Duration::from_secs(30))
+            .pragma("cell_size_check", "ON")
+            .pragma("temp_store", "MEMORY")
+            .pragma("mmap_size", options.sqlite_mmap_bytes.to_string())
+            .row_buffer_size(1024)
+            .disable_statement_logging();
+        let connect = base
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("cache_size", kibibytes(options.sqlite_cache_bytes))
+            // A backstop: the checkpoints that matter run between groups.
+            .pragma("wal_autocheckpoint", "1000000");
+        let mut writer = Writer::default();
+        if !options.read_only {
+            writer.connection = Some(connect.connect().await?);
+            writer.durability = Some(Durability::Disk);
+        }
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.readers.max(1))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(
+                base.pragma("query_only", "ON")
+                    .pragma("cache_size", kibibytes(options.sqlite_reader_cache_bytes)),
+            )
+            .await?;
+        Ok(Self {
+            readers,
+            writer: Mutex::new(writer),
+            durable_waiting: watch::Sender::new(0),
+            connect,
+            wal: beside(path, "-wal"),
+            wal_bytes: options.sqlite_wal_bytes,
+            read_only: options.read_only,
+            _lock: lock,
+        })
+    }
+
+    /// Opens a write transaction; durable ones go first.
+    pub(crate) async fn begin(
+        &self,
+        durability: Durability,
+    ) -> Result<SqliteWrite<'_>, StoreError> {
+        if self.read_only {
+            return Err(StoreError::Invalid("the store was opened read-only".into()));
+        }
+        let mut slot = self.turn(durability).await;
+        let mut connection = match slot.connection.take() {
+            Some(connection) => connection,
+            None => {
+                slot.durability = Some(Durability::Disk);
+                self.connect.connect().await?
+            }
+        };
+        if slot.durability != Some(durability) {
+            slot.durability = None;
+            let pragma = match durability {
+                Durability::Disk => "PRAGMA synchronous = FULL",
+                Durability::Recoverable => "PRAGMA synchronous = NORMAL",
+            };
+            sqlx::query(pragma).execute(&mut connection).await?;
+            slot.durability = Some(durability);
+        }
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut connection)
+            .await?;
+        Ok(SqliteWrite {
+            slot,
+            connection,
+            store: self,
+        })
+    }
+
+    async fn turn(&self, durability: Durability) -> MutexGuard<'_, Writer> {
+        match durability {
+            Durability::Disk => {
+                let _waiting = Waiting::new(&self.durable_waiting);
+                self.writer.lock().await
+            }
+            Durability::Recoverable => loop {
+                let mut waiting = self.durable_waiting.subscribe();
+                // The sender lives in self: this cannot fail.
+                let _ = waiting.wait_for(|&n| n == 0).await;
+                let slot = self.writer.lock().await;
+                if *self.durable_waiting.borrow() == 0 {
+                    return slot;
+                }
+            },
+        }
+    }
+
+    /// The bytes of the write-ahead log's file.
+    pub(crate) fn wal_file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |file| file.len())
+    }
+
+    /// Copies the write-ahead log into the database when its file has outgrown the bound, and empties it. The bulk is
+    /// copied beside the writers by a reading connection; only the rest holds them up.
+    pub(crate) async fn tidy(&self) -> Result<bool, StoreError> {
+        if self.read_only || self.wal_file_bytes() <= self.wal_bytes {
+            return Ok(false);
+        }
+        self.checkpoint().await?;
+        Ok(true)
+    }
+
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let mut beside = self.connect.connect().await?;
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&mut beside)
+            .await?;
+        beside.close().await?;
+        let mut slot = self.turn(Durability::Recoverable).await;
+        let Some(mut connection) = slot.connection.take() else {
+            return Ok(());
+        };
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut connection)
+            .await?;
+        if row.try_get::<i64, _>(0)? != 0 {
+            tracing::warn!("a reader kept the write-ahead log from being emptied");
+        }
+        slot.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Closes all connections; the last one empties the write-ahead log.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        let mut slot = self.writer.lock().await;
+        if let Some(connection) = slot.connection.take() {
+            connection.close().await?;
+        }
+        Ok(())
+    }
+}
+
+impl SqliteWrite<'_> {
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        self.slot.connection = Some(self.connection);
+        if self.store.wal_file_bytes() > 2 * self.store.wal_bytes {
+            tracing::debug!("the write-ahead log is past twice its bound");
+        }
+        Ok(())
+    }
+}
+
+/// Counts a durable writer as waiting until it has its turn or gives up.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|n| *n += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n -= 1);
+    }
+}
+
+fn kibibytes(bytes: u64) -> String {
+    format!("-{}", bytes / 1024)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Takes the operating system's lock, which ends with the process however it ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock = beside(path, ".lock");
+    let refused = |source| StoreError::File {
+        path: lock.clone(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { lock }),
+        Err(TryLockError::Error(source)) => Err(refused(source)),
+    }
+}
+
+/// The texts of a statement for fixed numbers of rows, so that each is prepared once.
+pub(crate) struct Shapes {
+    texts: [(usize, Arc<str>); 4],
+}
+
+/// Rows per statement: one hand-over to sqlx's worker costs as much as some twenty rows.
+const ROWS: [usize; 4] = [500, 100, 10, 1];
+
+impl Shapes {
+    pub(crate) fn new(text: impl Fn(usize) -> String) -> Self {
+        Self {
+            texts: ROWS.map(|rows| (rows, Arc::from(text(rows)))),
+        }
+    }
+
+    /// `INSERT INTO table (columns) VALUES (?,..),.. tail`.
+    pub(crate) fn insert(head: &str, columns: usize, tail: &str) -> Self {
+        let row = format!("({})", vec!["?"; columns].join(","));
+        Self::new(|rows| {
+            format!(
+                "{head} VALUES {} {tail}",
+                vec![row.as_str(); rows].join(",")
+            )
+        })
+    }
+
+    /// Splits rows into chunks that have a statement each.
+    pub(crate) fn split<'a, T>(
+        &'a self,
+        mut rows: &'a [T],
+    ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [T])> {
+        std::iter::from_fn(move || {
+            let (size, text) = self.texts.iter().find(|(size, _)| *size <= rows.len())?;
+            let (chunk, rest) = rows.split_at(*size);
+            rows = rest;
+            Some((AssertSqlSafe(Arc::clone(text)), chunk))
+        })
+    }
+
+    /// Splits keys into chunks; the last one has the smallest statement that holds it, and the caller binds a key again
+    /// for each place that stays free: the third part is the number of places.
+    pub(crate) fn split_padded<'a, T>(
+        &'a self,
+        keys: &'a [T],
+    ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [T], usize)> {
+        keys.chunks(ROWS[0]).map(move |chunk| {
+            let (size, text) = self
+                .texts
+                .iter()
+                .rev()
+                .find(|(size, _)| *size >= chunk.len())
+                .unwrap_or(&self.texts[0]);
+            (AssertSqlSafe(Arc::clone(text)), chunk, *size)
+        })
+    }
+}
