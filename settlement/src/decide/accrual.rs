@@ -1,0 +1,192 @@
+//! Earning: rules 1, 3, 6, 8, 11 and 12.
+
+use super::due::lot_keys;
+use super::{Accepted, Fold, Verdict};
+use crate::effect::{Change, NewAccrual, PartPoints, Parts};
+use crate::global::Global;
+use crate::ids::{ContractIx, Instant, MerchantIx, PriceId, PromotionIx};
+use crate::message::Message;
+use crate::money::{Currency, MAX_AMOUNT_MICROS, MAX_POINTS};
+use crate::outcome::{MessageState, OutcomeCode};
+use crate::terms::{ContractTerms, MerchantState, PointsComputedBy};
+
+impl Fold<'_> {
+    pub(super) fn accrual(
+        &mut self,
+        message: &Message,
+        currency: Currency,
+        amount_micros: i64,
+        claimed: Option<i64>,
+    ) -> Verdict {
+        let (contract, terms) = self.contract(message)?;
+        if currency != self.global.currency() {
+            return Err(OutcomeCode::CurrencyMismatch);
+        }
+        let parts = new_parts(
+            self.global,
+            message,
+            (contract, terms),
+            amount_micros,
+            claimed,
+        )?;
+        let total: i64 = parts.iter().map(|part| part.points).sum();
+        let base = parts.first().map_or(0, |part| part.points);
+        if terms
+            .earn_cap_points
+            .is_some_and(|cap| base > 0 && base > cap - self.earned(message.sender))
+        {
+            return Err(OutcomeCode::LimitExceeded);
+        }
+        if !self
+            .global
+            .within_caps(&parts, terms.pending, self.ctx.decided_at)
+        {
+            return Err(OutcomeCode::LimitExceeded);
+        }
+        let keys = lot_keys(self.ctx.pos, &parts);
+        let posts_at = terms.pending.then(|| {
+            terms.window_end(
+                message.event_time,
+                self.global.programme(message.event_time).zone,
+            )
+        });
+        let accrual = NewAccrual {
+            merchant: message.sender,
+            contract,
+            event_time: message.event_time,
+            amount_micros,
+            parts,
+        };
+        let accepted = |state| Accepted {
+            bonus_points: total - base,
+            ..Accepted::new(state, total)
+        };
+        // A window that is over by the hub's clock has nothing left to wait for.
+        if let Some(posts_at) = posts_at.filter(|at| *at > self.ctx.decided_at) {
+            self.push(Change::Pended { accrual, posts_at });
+            self.activity(message.event_time);
+            return Ok(accepted(MessageState::Pending).due_at(posts_at));
+        }
+        let expires_at = self.expires_at(message.event_time);
+        self.push(Change::Accrued {
+            accrual,
+            expires_at,
+        });
+        self.activity(message.event_time);
+        let (cycle, late) = (self.cycle, self.late);
+        self.after_gain(&keys, self.ctx.decided_at, cycle, late);
+        Ok(accepted(MessageState::Posted).due_at(if total > 0 {
+            expires_at
+        } else {
+            Instant::NEVER
+        }))
+    }
+
+    fn earned(&self, merchant: MerchantIx) -> i64 {
+        self.global
+            .open_cycle()
+            .earned
+            .get(&merchant)
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+/// The parts of a new accrual: the base, then the funders' shares of every promotion that applies.
+fn new_parts(
+    global: &Global,
+    message: &Message,
+    (contract, terms): (ContractIx, &ContractTerms),
+    amount_micros: i64,
+    claimed: Option<i64>,
+) -> Result<Parts, OutcomeCode> {
+    if !(0..=MAX_AMOUNT_MICROS).contains(&amount_micros) {
+        return Err(OutcomeCode::AmountOutOfRange);
+    }
+    if claimed.is_some_and(|points| !(0..=MAX_POINTS).contains(&points)) {
+        return Err(OutcomeCode::PointsOutOfRange);
+    }
+    let base = match terms.computed_by {
+        PointsComputedBy::Hub => {
+            let points = terms
+                .earn_rate
+                .points(amount_micros)
+                .ok_or(OutcomeCode::AmountOutOfRange)?;
+            if claimed.is_some_and(|claimed| claimed != points) {
+                return Err(OutcomeCode::PointsMismatch);
+            }
+            points
+        }
+        PointsComputedBy::Merchant => claimed.ok_or(OutcomeCode::PointsMismatch)?,
+    };
+    let at = message.event_time;
+    let price = global
+        .price_of(contract, at)
+        .ok_or(OutcomeCode::ContractNotFound)?;
+    let mut parts: Parts = [PartPoints {
+        price,
+        promotion: None,
+        points: base,
+    }]
+    .into_iter()
+    .collect();
+    for ix in promotions(global, message.sender, at) {
+        let Some(promotion) = global.promotion(ix) else {
+            continue;
+        };
+        let by_merchant = terms.computed_by == PointsComputedBy::Merchant;
+        let bonus = promotion
+            .points(amount_micros, terms.earn_rate, base, by_merchant)
+            .ok_or(OutcomeCode::AmountOutOfRange)?;
+        let fits = promotion
+            .cap_points
+            .is_none_or(|cap| bonus <= cap - global.granted(ix));
+        let Some(prices) =
+            funder_prices(global, &promotion.shares, at).filter(|_| fits && bonus > 0)
+        else {
+            continue;
+        };
+        let shares = promotion.split(bonus).into_iter().zip(prices);
+        parts.extend(
+            shares
+                .filter(|(points, _)| *points > 0)
+                .map(|(points, price)| PartPoints {
+                    price,
+                    promotion: Some(ix),
+                    points,
+                }),
+        );
+    }
+    Ok(parts)
+}
+
+/// Promotions that apply to an event, in order of their slugs.
+fn promotions(global: &Global, merchant: MerchantIx, at: Instant) -> Vec<PromotionIx> {
+    let mut found: Vec<_> = global
+        .promotions()
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.applies(merchant, at))
+        .collect();
+    found.sort_by_key(|(_, promotion)| promotion.slug.as_str());
+    found
+        .into_iter()
+        .map(|(i, _)| PromotionIx(i as u32))
+        .collect()
+}
+
+/// The price entries of all funders at an event time; `None` where one is not ACTIVE or had no contract: then the bonus is not applied.
+fn funder_prices(
+    global: &Global,
+    shares: &[(MerchantIx, u32)],
+    at: Instant,
+) -> Option<Vec<PriceId>> {
+    let price = |(funder, _): &(MerchantIx, u32)| {
+        global
+            .merchant(*funder)
+            .filter(|merchant| merchant.state == MerchantState::Active)?;
+        let (contract, _) = global.contract(*funder, at)?;
+        global.price_of(contract, at)
+    };
+    shares.iter().map(price).collect()
+}
