@@ -1,9 +1,7 @@
 //! The two hashes of RFC 6962 section 2.1.
 
+pub use hansa_client::leaf::{Hash, leaf_hash};
 use ring::digest::{Context, SHA256};
-
-/// A SHA-256 value: a leaf's hash, a subtree's root, or the root of the tree.
-pub type Hash = [u8; 32];
 
 /// SHA-256 over the parts, one behind the other.
 pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
@@ -14,11 +12,6 @@ pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
-}
-
-/// Hash of a leaf: SHA-256(0x00 | leaf data).
-pub fn leaf_hash(data: &[u8]) -> Hash {
-    sha256(&[&[0], data])
 }
 
 /// Hash of an inner node: SHA-256(0x01 | left | right).

@@ -235,8 +235,20 @@ mod tests {
     #[test]
     fn a_signed_checkpoint_is_frozen_to_the_byte() {
         let key = key("hansa.example/points", 7);
-        assert_eq!(key.to_string(), "KEY");
-        assert_eq!(signed(&checkpoint(), &key, 7), "NOTE");
+        // Computed by Python's `cryptography` after the text of C2SP's specifications.
+        assert_eq!(
+            key.to_string(),
+            "hansa.example/points+a414503d+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs"
+        );
+        assert_eq!(
+            signed(&checkpoint(), &key, 7),
+            "hansa.example/points\n\
+             20852163\n\
+             paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU=\n\
+             \n\
+             \u{2014} hansa.example/points \
+             pBRQPcLKCTfcvsfqhJ/LaMet1YFj0GQSkAbzit6WshS//pH4h9dn3/3DZQ07Lac/rlh+95zo53M68oFVNrE180ItyAI=\n"
+        );
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
+use hansa_client::leaf::LEAF_DATA_LEN;
+
 use super::coordinate::{Location, RangeError, RowError, check_size, locate};
 use super::hash::Hash;
 
 /// Hashes in a full tile; leaves in a full entry bundle.
 pub const TILE_WIDTH: u64 = 256;
-
-/// Length of a leaf's data, which the leaf hash covers. Unit: bytes.
-pub const LEAF_DATA_LEN: usize = 72;
 
 /// Tree levels that a tile spans.
 const TILE_HEIGHT: u8 = 8;
