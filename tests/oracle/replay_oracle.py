@@ -246,29 +246,37 @@ class Replay:
         self.cycle = Cycle()
         self.cycles = []
         self.closes_at = None
+        self.day_start = self.day_end = datetime.min.replace(tzinfo=UTC)
+        self.expires_at = None  # of lots posted on that day
         self.counts = dict.fromkeys(
             ["accruals", "redemptions", "redemptions_refused", "issued_points", "redeemed_points", "expired_points"], 0
         )
 
     def run(self, rows):
-        day_start = day_end = expires_at = None
-        for occurred_at, household, merchant, spend_cents, coupon_cents in rows:
-            if self.closes_at is None:
-                self.closes_at = self.terms.close_behind(occurred_at)
-            self.bring_up_to(occurred_at)
-            if day_start is None or not day_start <= occurred_at < day_end:
-                day = self.terms.date_of(occurred_at)
-                day_start = self.terms.start_of(day)
-                day_end = self.terms.start_of(day + timedelta(days=1))
-                expires_at = self.terms.expiry_of_a_lot_posted(day)
-            member = self.members[household]
-            if coupon_cents > 0:
-                self.redeem(member, merchant, coupon_cents)
-            if spend_cents > 0:
-                self.accrue(member, merchant, spend_cents, occurred_at, expires_at)
+        for row in rows:
+            self.take(*row)
         if self.closes_at is not None:
             self.bring_up_to(self.closes_at)
         return self.document()
+
+    def take(self, occurred_at, household, merchant, spend_cents, coupon_cents):
+        """One row."""
+        self.move_clock(occurred_at)
+        member = self.members[household]
+        if coupon_cents > 0:
+            self.redeem(member, merchant, coupon_cents)
+        if spend_cents > 0:
+            self.accrue(member, merchant, spend_cents, occurred_at)
+
+    def move_clock(self, instant):
+        if self.closes_at is None:
+            self.closes_at = self.terms.close_behind(instant)
+        self.bring_up_to(instant)
+        if not self.day_start <= instant < self.day_end:
+            day = self.terms.date_of(instant)
+            self.day_start = self.terms.start_of(day)
+            self.day_end = self.terms.start_of(day + timedelta(days=1))
+            self.expires_at = self.terms.expiry_of_a_lot_posted(day)
 
     def bring_up_to(self, instant):
         """All that is due at or before `instant`: expiries first, then the close of a cycle, and so on."""
@@ -283,7 +291,7 @@ class Replay:
             else:
                 return
 
-    def accrue(self, member, merchant, spend_cents, occurred_at, expires_at):
+    def accrue(self, member, merchant, spend_cents, occurred_at):
         self.counts["accruals"] += 1
         contract = self.terms.contract(merchant)
         points = contract.points_for(spend_cents)
@@ -297,13 +305,13 @@ class Replay:
             self.cycle.nets[merchant] += value
             self.cycle.reserve += value
         self.lots_posted += 1
-        lot = Lot(expires_at, occurred_at, self.lots_posted, merchant, points)
+        lot = Lot(self.expires_at, occurred_at, self.lots_posted, merchant, points)
         heapq.heappush(member.lots, lot)
         member.balance += points
-        if expires_at not in self.expiring:
-            self.expiring[expires_at] = []
-            heapq.heappush(self.expiry_instants, expires_at)
-        self.expiring[expires_at].append((member, lot))
+        if self.expires_at not in self.expiring:
+            self.expiring[self.expires_at] = []
+            heapq.heappush(self.expiry_instants, self.expires_at)
+        self.expiring[self.expires_at].append((member, lot))
 
     def redeem(self, member, merchant, points):
         if member.balance < points:
