@@ -88,6 +88,12 @@ impl LogVerifier {
         &self.name
     }
 
+    /// The key hash that stands in front of each of this key's signatures.
+    #[must_use]
+    pub const fn key_hash(&self) -> u32 {
+        self.key_hash
+    }
+
     /// Verifies a checkpoint: signed by this log, and of this log.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::coordinate::{Location, RangeError, RowError};
 use super::frontier::Frontier;
 use super::hash::Hash;
-use super::note::{Checkpoint, NoteError, VerifierKey};
+use super::note::{Checkpoint, LogVerifier, NoteError};
 
 /// Larger files are not read: a note has a few hundred bytes. Unit: bytes.
 const MAX_NOTE_LEN: u64 = 64 * 1024;
@@ -95,13 +95,13 @@ impl Anchor {
     /// replica that has not owned the log yet.
     pub fn open(
         path: impl Into<PathBuf>,
-        key: &VerifierKey,
+        log: &LogVerifier,
     ) -> Result<(Self, Option<Checkpoint>), AnchorError> {
         let path = path.into();
         let Some(note) = read(&path).map_err(|source| io_error(&path, source))? else {
             return Ok((Self { path, size: 0 }, None));
         };
-        match Checkpoint::open(&note, key) {
+        match log.open(&note) {
             Ok(checkpoint) => {
                 let size = checkpoint.size;
                 Ok((Self { path, size }, Some(checkpoint)))
@@ -211,10 +211,10 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use ring::signature::{Ed25519KeyPair, KeyPair as _};
-
     use super::super::coordinate::pick;
     use super::super::hash::leaf_hash;
+    use super::super::note::CheckpointSigner;
+    use super::super::note::tests::signer;
     use super::*;
 
     const ORIGIN: &str = "hansa.example/points";
@@ -222,7 +222,7 @@ mod tests {
     struct Log {
         frontier: Frontier,
         rows: Vec<Vec<u8>>,
-        pair: Ed25519KeyPair,
+        signer: CheckpointSigner,
     }
 
     impl Log {
@@ -233,13 +233,8 @@ mod tests {
             Self {
                 frontier,
                 rows,
-                pair: Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(),
+                signer: signer(ORIGIN, 7),
             }
-        }
-
-        fn key(&self) -> VerifierKey {
-            let public_key = self.pair.public_key().as_ref().try_into().unwrap();
-            VerifierKey::new(ORIGIN, public_key).unwrap()
         }
 
         fn checkpoint(&self) -> Checkpoint {
@@ -250,9 +245,13 @@ mod tests {
             }
         }
 
+        fn verifier(&self) -> &LogVerifier {
+            self.signer.verifier()
+        }
+
         fn note(&self) -> String {
-            let sign = |body: &[u8]| self.pair.sign(body).as_ref().try_into().unwrap();
-            self.checkpoint().sign(&self.key(), sign).unwrap()
+            self.signer
+                .sign(self.frontier.size(), &self.frontier.root())
         }
 
         fn extends(&self, anchored: Checkpoint) -> Result<(), AnchorError> {
@@ -321,12 +320,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("anchor");
         let (old, new) = (Log::new(10), Log::new(20));
-        let (mut anchor, found) = Anchor::open(&path, &new.key()).unwrap();
+        let (mut anchor, found) = Anchor::open(&path, new.verifier()).unwrap();
         assert_eq!(found, None);
         for log in [&old, &new, &old] {
             anchor.write(log.frontier.size(), &log.note()).unwrap();
         }
-        let (mut anchor, found) = Anchor::open(&path, &new.key()).unwrap();
+        let (mut anchor, found) = Anchor::open(&path, new.verifier()).unwrap();
         assert_eq!(found, Some(new.checkpoint()));
         anchor.write(10, &old.note()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), new.note());
@@ -340,7 +339,7 @@ mod tests {
         let log = Log::new(10);
         fs::write(&path, log.note()).unwrap();
         fs::write(folder.path().join("anchor.new"), &Log::new(20).note()[..30]).unwrap();
-        let (mut anchor, found) = Anchor::open(&path, &log.key()).unwrap();
+        let (mut anchor, found) = Anchor::open(&path, log.verifier()).unwrap();
         assert_eq!(found, Some(log.checkpoint()));
         anchor.write(30, &Log::new(30).note()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), Log::new(30).note());
@@ -357,11 +356,11 @@ mod tests {
             log.note().replacen("10", "11", 1),
         ] {
             fs::write(&path, &text).unwrap();
-            let error = Anchor::open(&path, &log.key()).unwrap_err();
+            let error = Anchor::open(&path, log.verifier()).unwrap_err();
             assert!(matches!(error, AnchorError::Note { .. }), "{error}");
         }
         fs::write(&path, "x".repeat(100_000)).unwrap();
-        let error = Anchor::open(&path, &log.key()).unwrap_err();
+        let error = Anchor::open(&path, log.verifier()).unwrap_err();
         assert!(matches!(error, AnchorError::Io { .. }), "{error}");
     }
 }

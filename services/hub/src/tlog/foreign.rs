@@ -8,12 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use sha2::Sha256;
 use signed_note::{Note, StandardSigner, StandardVerifier, VerifierList};
 use tlog_tiles as tiles;
 
-use super::note::{Checkpoint, VerifierKey};
+use super::note::tests::signer;
+use super::note::{Checkpoint, LogVerifier};
 use super::*;
 
 const ORIGIN: &str = "hansa.example/points";
@@ -307,33 +307,18 @@ fn entry_bundles_hold_the_data_of_the_leaves_in_their_tile() {
     }
 }
 
-fn log_key() -> (Ed25519KeyPair, VerifierKey) {
-    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-    let public_key = pair.public_key().as_ref().try_into().unwrap();
-    (pair, VerifierKey::new(ORIGIN, public_key).unwrap())
-}
-
-fn checkpoint(size: u64) -> Checkpoint {
-    Checkpoint {
-        origin: ORIGIN.to_owned(),
-        size,
-        root: OURS.root(size),
-    }
-}
-
-fn foreign_verifier(key: &VerifierKey) -> VerifierList {
+fn foreign_verifier(key: &LogVerifier) -> VerifierList {
     let verifier = StandardVerifier::new(&key.to_string()).unwrap();
     VerifierList::new(vec![Box::new(verifier)])
 }
 
 #[test]
 fn signed_note_verifies_our_checkpoints() {
-    let (pair, key) = log_key();
+    let log = signer(ORIGIN, 7);
     for size in [0, 1, 299, LARGE] {
-        let sign = |body: &[u8]| pair.sign(body).as_ref().try_into().unwrap();
-        let text = checkpoint(size).sign(&key, sign).unwrap();
+        let text = log.sign(size, &OURS.root(size));
         let note = Note::from_bytes(text.as_bytes()).unwrap();
-        let (verified, others) = note.verify(&foreign_verifier(&key)).unwrap();
+        let (verified, others) = note.verify(&foreign_verifier(log.verifier())).unwrap();
         assert_eq!((verified.len(), others.len()), (1, 0));
         let read = tiles::Checkpoint::from_bytes(note.text()).unwrap();
         assert_eq!(read.origin(), ORIGIN);
@@ -343,14 +328,14 @@ fn signed_note_verifies_our_checkpoints() {
 
         let altered = text.replacen(ORIGIN, "hansa.example/miles", 1);
         let note = Note::from_bytes(altered.as_bytes()).unwrap();
-        assert!(note.verify(&foreign_verifier(&key)).is_err());
+        assert!(note.verify(&foreign_verifier(log.verifier())).is_err());
     }
 }
 
 #[test]
 fn we_open_checkpoints_that_signed_note_signed() {
-    let (_, key) = log_key();
-    let id = u32::from_be_bytes(key.id());
+    let log = signer(ORIGIN, 7);
+    let id = log.verifier().key_hash();
     let secret = STANDARD.encode([&[1][..], &[7; 32]].concat());
     let signer = StandardSigner::new(&format!("PRIVATE+KEY+{ORIGIN}+{id:08x}+{secret}")).unwrap();
     let hash = tiles::Hash(THEIRS.root(300));
@@ -358,5 +343,10 @@ fn we_open_checkpoints_that_signed_note_signed() {
     let mut note = Note::new(&text.to_bytes(), &[]).unwrap();
     note.add_sigs(&[&signer]).unwrap();
     let note = String::from_utf8(note.to_bytes()).unwrap();
-    assert_eq!(Checkpoint::open(&note, &key), Ok(checkpoint(300)));
+    let checkpoint = Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size: 300,
+        root: OURS.root(300),
+    };
+    assert_eq!(log.verifier().open(&note), Ok(checkpoint));
 }

@@ -1,12 +1,7 @@
 //! The right edge of the tree: all that appending needs.
 
 use super::coordinate::{Location, RangeError, RowError, check_size, complete_subtrees};
-use super::hash::{Hash, fold_peaks, node_hash, sha256};
-
-/// Root of the tree without leaves: SHA-256 of nothing.
-pub fn empty_root() -> Hash {
-    sha256(&[])
-}
+use super::hash::{Hash, empty_root, fold_peaks, node_hash};
 
 /// The roots of the complete subtrees that a tree of `size` leaves consists of, one for each bit set in `size`.
 /// Costs at most 52 hashes of memory; appending a leaf costs two node hashes on average.

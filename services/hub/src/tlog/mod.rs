@@ -23,8 +23,8 @@ mod foreign;
 
 pub use coordinate::{Location, MAX_SIZE, RangeError, RowError, hash_at, locate, pick, seqs};
 pub use extension::{Extension, ExtensionError};
-pub use frontier::{Frontier, empty_root};
+pub use frontier::Frontier;
 pub use hansa_client::leaf::LEAF_DATA_LEN;
-pub use hash::{Hash, leaf_hash, node_hash};
+pub use hash::{Hash, empty_root, leaf_hash, node_hash};
 pub use proof::{ProofPlan, consistency_plan, inclusion_plan};
 pub use tile::{TILE_WIDTH, TilePlan, assemble_bundle, assemble_tile, tile_plan};
