@@ -350,3 +350,38 @@ fn we_open_checkpoints_that_signed_note_signed() {
     };
     assert_eq!(log.verifier().open(&note), Ok(checkpoint));
 }
+
+/// Receipts that `tests/python/test_log.py` verifies with Sigstore's verifier; run with `HANSA_GOLDEN=write` to write
+/// the file anew. It may change only with the format of the log, which is frozen.
+#[test]
+fn receipts_are_those_that_sigstore_verifies() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/fixtures/log-receipts.json"
+    );
+    let log = signer(ORIGIN, 7);
+    let mut receipts = Vec::new();
+    for size in [1, 2, 3, 7, 8, 256, 257, 300, 65_537, LARGE] {
+        let leaves: std::collections::BTreeSet<u64> =
+            [0, 1, size / 3, size - 1].into_iter().collect();
+        for leaf in leaves.into_iter().filter(|leaf| *leaf < size) {
+            let proof = OURS.inclusion(leaf, size);
+            receipts.push(serde_json::json!({
+                "leaf_index": leaf,
+                "leaf_data": STANDARD.encode(leaf_data(leaf)),
+                "inclusion_proof": proof.iter().map(|hash| STANDARD.encode(hash)).collect::<Vec<_>>(),
+                "checkpoint": log.sign(size, &OURS.root(size)),
+            }));
+        }
+    }
+    let made = serde_json::json!({
+        "verifier_key": log.verifier().to_string(),
+        "receipts": receipts,
+    });
+    if std::env::var_os("HANSA_GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::write(path, format!("{made:#}\n")).unwrap();
+    }
+    let kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert!(made == kept, "{path}");
+}
