@@ -31,8 +31,8 @@ impl Store {
     /// Costs one wait for the disk; on PostgreSQL also a round trip per kind of row that the group has.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when `epoch` no longer holds the gate, [`StoreError::DuplicateKey`] when a key exists:
-    /// nothing was kept. [`StoreError::Unavailable`]: the outcome is unknown. After any of them the caller restarts.
+    /// [`StoreError::Fenced`] when `epoch` no longer holds the gate, [`StoreError::DuplicateKey`] when a key exists,
+    /// [`StoreError::Invalid`] when the entries do not follow the log's last one: nothing was kept. [`StoreError::Unavailable`]: the outcome is unknown. After any of them the caller restarts.
     pub async fn append(&self, epoch: u64, group: &Group) -> Result<(), StoreError> {
         if group
             .entries
@@ -41,6 +41,10 @@ impl Store {
         {
             return Err(StoreError::Invalid("a group's entries have gaps".into()));
         }
+        let behind = group
+            .entries
+            .first()
+            .and_then(|entry| entry.seq.checked_sub(1));
         match self.backend() {
             Backend::Sqlite(db) => {
                 let mut write = db.begin(Durability::Disk).await?;
@@ -52,7 +56,7 @@ impl Store {
                 if let Some(checkpoint) = &group.checkpoint {
                     checkpoint::insert_sqlite(connection, checkpoint).await?;
                 }
-                gate::check_sqlite(connection, epoch).await?;
+                gate::check_sqlite(connection, epoch, behind).await?;
                 write.commit().await
             }
             Backend::Postgres(db) => {
@@ -65,7 +69,7 @@ impl Store {
                 if let Some(checkpoint) = &group.checkpoint {
                     checkpoint::insert_postgres(connection, checkpoint).await?;
                 }
-                gate::check_postgres(connection, epoch).await?;
+                gate::check_postgres(connection, epoch, behind).await?;
                 write.commit().await
             }
         }

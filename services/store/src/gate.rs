@@ -30,9 +30,11 @@ const TAKE_EXPECTED: &str = "UPDATE ledger_gate SET epoch = epoch + 1, owner = $
      WHERE only_row = 1 AND epoch = $3 RETURNING epoch";
 const BEAT: &str =
     "UPDATE ledger_gate SET beat = beat + 1, address = $2 WHERE only_row = 1 AND epoch = $1";
-const CHECK_SQLITE: &str = "SELECT epoch FROM ledger_gate WHERE only_row = 1 AND epoch = $1";
-const CHECK_POSTGRES: &str =
-    "SELECT epoch FROM ledger_gate WHERE only_row = 1 AND epoch = $1 FOR SHARE";
+/// Also tells whether an entry is there: the one that the group must follow.
+const CHECK_SQLITE: &str = "SELECT EXISTS (SELECT 1 FROM entry WHERE seq = $2) \
+     FROM ledger_gate WHERE only_row = 1 AND epoch = $1";
+const CHECK_POSTGRES: &str = "SELECT EXISTS (SELECT 1 FROM entry WHERE seq = $2) \
+     FROM ledger_gate WHERE only_row = 1 AND epoch = $1 FOR SHARE";
 
 impl Store {
     /// Takes the gate under the next epoch and returns it; what the previous holder has not committed will be refused.
@@ -188,26 +190,42 @@ impl Store {
     }
 }
 
-/// The end of every transaction of the holder: without the row, nothing of it counts.
+/// The end of every transaction of the holder: without the row, nothing of it counts. Behind an entry that does not exist,
+/// nothing may follow.
 pub(crate) async fn check_sqlite(
     connection: &mut SqliteConnection,
     epoch: u64,
+    behind: Option<u64>,
 ) -> Result<(), StoreError> {
     let row = sqlx::query(CHECK_SQLITE)
         .bind(signed(epoch)?)
+        .bind(behind.map(signed).transpose()?)
         .fetch_optional(connection)
-        .await?;
-    row.map(drop).ok_or(StoreError::Fenced { epoch })
+        .await?
+        .ok_or(StoreError::Fenced { epoch })?;
+    follows(behind, row.try_get(0)?)
 }
 
-/// The end of every transaction of the holder: a successor waits at the row until the commit is through, or finds it done.
+/// As [`check_sqlite`]; a successor waits at the row until the commit is through, or finds it done.
 pub(crate) async fn check_postgres(
     connection: &mut PgConnection,
     epoch: u64,
+    behind: Option<u64>,
 ) -> Result<(), StoreError> {
     let row = sqlx::query(CHECK_POSTGRES)
         .bind(signed(epoch)?)
+        .bind(behind.map(signed).transpose()?)
         .fetch_optional(connection)
-        .await?;
-    row.map(drop).ok_or(StoreError::Fenced { epoch })
+        .await?
+        .ok_or(StoreError::Fenced { epoch })?;
+    follows(behind, row.try_get(0)?)
+}
+
+fn follows(behind: Option<u64>, exists: bool) -> Result<(), StoreError> {
+    match behind {
+        Some(seq) if !exists => Err(StoreError::Invalid(format!(
+            "the log has no entry {seq} to follow"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }

@@ -61,7 +61,7 @@ impl Store {
                 let connection = write.connection();
                 member::upsert_sqlite(connection, &projection.members).await?;
                 rest!(connection);
-                gate::check_sqlite(connection, epoch).await?;
+                gate::check_sqlite(connection, epoch, None).await?;
                 write.commit().await
             }
             Backend::Postgres(db) => {
@@ -69,7 +69,7 @@ impl Store {
                 let connection = write.connection();
                 member::upsert_postgres(connection, &projection.members).await?;
                 rest!(connection);
-                gate::check_postgres(connection, epoch).await?;
+                gate::check_postgres(connection, epoch, None).await?;
                 write.commit().await
             }
         }

@@ -29,8 +29,6 @@ pub(crate) struct Sqlite {
     wal: PathBuf,
     wal_bytes: u64,
     read_only: bool,
-    /// Released last, by the fields' order.
-    _lock: Option<File>,
 }
 
 #[derive(Default)]
@@ -38,6 +36,8 @@ struct Writer {
     connection: Option<SqliteConnection>,
     /// What `PRAGMA synchronous` the connection has.
     durability: Option<Durability>,
+    /// Held from opening to closing. Without it nothing is written.
+    lock: Option<File>,
 }
 
 /// What a commit waits for.
@@ -58,11 +58,10 @@ pub(crate) struct SqliteWrite<'a> {
 
 impl Sqlite {
     pub(crate) async fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let lock = if options.read_only {
-            None
-        } else {
-            Some(lock(path)?)
-        };
+        let mut writer = Writer::default();
+        if !options.read_only {
+            writer.lock = Some(lock(path)?);
+        }
         let base = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(!options.read_only)
@@ -80,7 +79,6 @@ impl Sqlite {
             .pragma("cache_size", kibibytes(options.sqlite_cache_bytes))
             // A backstop: the checkpoints that matter run between groups.
             .pragma("wal_autocheckpoint", "1000000");
-        let mut writer = Writer::default();
         if !options.read_only {
             writer.connection = Some(connect.connect().await?);
             writer.durability = Some(Durability::Disk);
@@ -103,7 +101,6 @@ impl Sqlite {
             wal: beside(path, "-wal"),
             wal_bytes: options.sqlite_wal_bytes,
             read_only: options.read_only,
-            _lock: lock,
         })
     }
 
@@ -112,10 +109,12 @@ impl Sqlite {
         &self,
         durability: Durability,
     ) -> Result<SqliteWrite<'_>, StoreError> {
-        if self.read_only {
-            return Err(StoreError::Invalid("the store was opened read-only".into()));
-        }
         let mut slot = self.turn(durability).await;
+        if slot.lock.is_none() {
+            return Err(StoreError::Invalid(
+                "the store is closed or was opened read-only".into(),
+            ));
+        }
         let mut connection = match slot.connection.take() {
             Some(connection) => connection,
             None => {
@@ -202,6 +201,7 @@ impl Sqlite {
         if let Some(connection) = slot.connection.take() {
             connection.close().await?;
         }
+        slot.lock = None;
         Ok(())
     }
 }

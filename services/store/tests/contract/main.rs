@@ -1,0 +1,16 @@
+//! The contract of the store: one suite, run against SQLite and against PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this is how a test fails"
+)]
+
+mod appending;
+mod crash;
+mod fixture;
+mod gate;
+mod postgres;
+mod projecting;
+mod reading;
+mod schema;
+mod sqlite;
