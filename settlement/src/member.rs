@@ -175,10 +175,7 @@ impl Member {
     /// The redemption of a capture.
     #[must_use]
     pub fn redemption_of_capture(&self, pos: Pos) -> Option<&Redemption> {
-        self.redemptions.iter().find(|r| match &r.status {
-            Status::Captured { capture, .. } => *capture == pos,
-            Status::Held { .. } | Status::Voided | Status::Expired => false,
-        })
+        self.redemptions.iter().find(|r| r.capture() == Some(pos))
     }
 
     /// Whether a record at this place may have been dropped because its return window had passed.

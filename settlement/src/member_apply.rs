@@ -159,19 +159,20 @@ pub fn apply_member(member: &mut Member, effect: &Effect, pos: Pos) {
             accruals,
             redemptions,
         } => {
+            // Refunds name the capture, which lies behind its authorisation.
+            let captures: Vec<Pos> = redemptions
+                .iter()
+                .filter_map(|at| member.redemption(*at))
+                .filter_map(Redemption::capture)
+                .collect();
             member
                 .accruals
                 .retain(|a| accruals.binary_search(&a.pos).is_err());
             member
                 .redemptions
                 .retain(|r| redemptions.binary_search(&r.authorisation).is_err());
-            let highest = accruals
-                .iter()
-                .chain(redemptions)
-                .max()
-                .copied()
-                .unwrap_or_default();
-            member.pruned_to = member.pruned_to.max(highest);
+            let highest = accruals.iter().chain(redemptions).chain(&captures).max();
+            member.pruned_to = member.pruned_to.max(highest.copied().unwrap_or_default());
         }
         Change::Opened { lot } => member.insert_lot(*lot),
         Change::MergedOut { .. } => *member = Member::default(),

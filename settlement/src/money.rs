@@ -11,6 +11,8 @@ pub const MAX_AMOUNT_MICROS: i64 = 1_000_000_000_000_000;
 pub const MAX_POINTS: i64 = 1_000_000_000_000;
 /// Largest price or fee per point, in micro-units (1e9 = a thousand units).
 pub const MAX_MICROS_PER_POINT: i64 = 1_000_000_000;
+/// Largest value of the points of one part at their price and fee, in micro-units: sums of a member stay far inside `i64`.
+pub const MAX_VALUE_MICROS: i128 = 1_000_000_000_000_000_000;
 /// Basis points of the whole.
 pub const BPS: u32 = 10_000;
 /// Micro-units in a currency unit.

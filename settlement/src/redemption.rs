@@ -82,6 +82,15 @@ impl Redemption {
         }
     }
 
+    /// The place of the capture, if there was one.
+    #[must_use]
+    pub fn capture(&self) -> Option<Pos> {
+        match &self.status {
+            Status::Captured { capture, .. } => Some(*capture),
+            Status::Held { .. } | Status::Voided | Status::Expired => None,
+        }
+    }
+
     /// When the hold ends by time alone.
     #[must_use]
     pub fn due_at(&self) -> Option<Instant> {

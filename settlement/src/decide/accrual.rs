@@ -5,8 +5,9 @@ use super::{Accepted, Fold, Verdict};
 use crate::effect::{Change, NewAccrual, PartPoints, Parts};
 use crate::global::Global;
 use crate::ids::{ContractIx, Instant, MerchantIx, PriceId, PromotionIx};
+use crate::journal::pending_value;
 use crate::message::Message;
-use crate::money::{Currency, MAX_AMOUNT_MICROS, MAX_POINTS};
+use crate::money::{Currency, MAX_AMOUNT_MICROS, MAX_POINTS, MAX_VALUE_MICROS};
 use crate::outcome::{MessageState, OutcomeCode};
 use crate::terms::{ContractTerms, MerchantState, PointsComputedBy};
 
@@ -156,6 +157,10 @@ fn new_parts(
                     points,
                 }),
         );
+    }
+    let worth = |part: &PartPoints| pending_value(part, global.book()).1;
+    if parts.iter().any(|part| worth(part) > MAX_VALUE_MICROS) {
+        return Err(OutcomeCode::AmountOutOfRange);
     }
     Ok(parts)
 }

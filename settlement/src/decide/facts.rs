@@ -8,7 +8,7 @@ use crate::ids::{Instant, LotKey, MemberId, MerchantIx};
 use crate::lot::Lot;
 use crate::member::Member;
 use crate::message::Context;
-use crate::money::{BPS, MAX_POINTS, share_floor};
+use crate::money::{BPS, MAX_POINTS, MAX_VALUE_MICROS, share_floor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -148,6 +148,9 @@ impl Fold<'_> {
             .global
             .price_of(contract, posted_at)
             .ok_or(MemberFactRefusal::ContractNotFound)?;
+        if self.global.book().get(price).value(points) > MAX_VALUE_MICROS {
+            return Err(MemberFactRefusal::PointsOutOfRange);
+        }
         if expires_at <= self.ctx.decided_at {
             return Err(MemberFactRefusal::Expired);
         }

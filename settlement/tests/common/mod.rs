@@ -1,6 +1,7 @@
 //! A little alliance in memory: it plays messages the way a hub does, records every effect, and checks the invariants after each step.
 #![allow(
     dead_code,
+    unreachable_pub,
     reason = "each test binary uses its own part of the harness"
 )]
 
