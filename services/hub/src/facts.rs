@@ -1,0 +1,188 @@
+//! Applying facts of the log to the ledger and the registry: the same path when a fact is appended, when a log is
+//! loaded and when it is verified.
+
+use hansa_proto::v1;
+use hansa_settlement::{
+    Context, Currency, CycleSchedule, ExpiryRule, Fact, FactRefusal, Genesis, Global, Instant,
+    MerchantIx, NegativeBalance, Pos, ProgrammeTerms, Zone,
+};
+
+use crate::{
+    convert::{self, Fields, micros},
+    error::{HubError, Reason},
+    registry::Registry,
+};
+
+/// Applies a fact of entry `seq`, decided at `decided_at` (microseconds), or says why it cannot stand.
+pub fn apply(
+    global: &mut Global,
+    registry: &mut Registry,
+    fact: &v1::Fact,
+    seq: u64,
+    decided_at: i64,
+) -> Result<(), HubError> {
+    let context = Context {
+        decided_at: Instant(decided_at),
+        pos: Pos::new(seq, 0),
+    };
+    if let (Some(v1::fact::Fact::Programme(p)), None) = (&fact.fact, registry.programme()) {
+        *global = first_programme(p, decided_at)?;
+    } else {
+        for ledger_fact in ledger_facts(global, registry, fact, decided_at)? {
+            global
+                .apply_fact(&ledger_fact, &context)
+                .map_err(|refusal| refused(&refusal))?;
+        }
+    }
+    registry.apply(fact, decided_at);
+    Ok(())
+}
+
+/// A ledger before its programme is known: no merchant can be onboarded yet, so it holds nothing.
+pub fn blank() -> Global {
+    Global::new(&Genesis {
+        terms: ProgrammeTerms {
+            currency: Currency::EUR,
+            reserve_micros: 0,
+            zone: Zone::UTC,
+            expiry: ExpiryRule::None,
+            negative_balance: NegativeBalance::Debt,
+        },
+        opens_at: Instant::MIN,
+        schedule: CycleSchedule::Manual,
+    })
+}
+
+fn first_programme(p: &v1::Programme, decided_at: i64) -> Result<Global, HubError> {
+    let mut fields = Fields::default();
+    let terms = convert::programme(&mut fields, p);
+    let Some((terms, schedule)) = fields.finish(terms)? else {
+        return Err(HubError::internal(
+            "a programme without terms and without a broken field",
+        ));
+    };
+    Ok(Global::new(&Genesis {
+        terms,
+        opens_at: Instant(decided_at),
+        schedule,
+    }))
+}
+
+fn refused(refusal: &FactRefusal) -> HubError {
+    HubError::new(
+        Reason::FailedPrecondition,
+        format!("{}: {refusal}", refusal.code()),
+    )
+}
+
+fn effective(at: Option<&prost_types::Timestamp>, decided_at: i64) -> Instant {
+    Instant(at.map_or(decided_at, micros))
+}
+
+/// The ledger's part of a fact; nothing for those that only concern keys and members.
+fn ledger_facts(
+    global: &Global,
+    registry: &Registry,
+    fact: &v1::Fact,
+    decided_at: i64,
+) -> Result<Vec<Fact>, HubError> {
+    use v1::fact::Fact as F;
+    let mut fields = Fields::default();
+    let facts = match &fact.fact {
+        Some(F::Programme(p)) => match convert::programme(&mut fields, p) {
+            Some((terms, schedule)) => {
+                if schedule != global.schedule() {
+                    fields.broken(
+                        "programme.cycle_schedule",
+                        "IMMUTABLE",
+                        "the schedule of cycles cannot change once the programme runs",
+                    );
+                }
+                vec![Fact::Programme {
+                    effective_at: effective(p.effective_time.as_ref(), decided_at),
+                    terms,
+                }]
+            }
+            None => Vec::new(),
+        },
+        Some(F::Merchant(m)) => merchant(&mut fields, registry, m, decided_at),
+        Some(F::Promotion(p)) => {
+            let index = |slug: &str| registry.merchant(slug).map(MerchantIx);
+            convert::promotion(&mut fields, p, index)
+                .map(Fact::Promotion)
+                .into_iter()
+                .collect()
+        }
+        Some(F::CycleCut(cut)) => {
+            vec![Fact::CycleCut {
+                closes_at: effective(cut.closes_at.as_ref(), decided_at),
+            }]
+        }
+        Some(F::CycleClosed(closed)) => vec![Fact::CycleClosed {
+            cycle: convert::cycle_no(closed.cycle_number),
+        }],
+        Some(
+            F::Genesis(_)
+            | F::KeyRegistered(_)
+            | F::KeyRevoked(_)
+            | F::MembersEnrolled(_)
+            | F::AdvanceTo(_),
+        )
+        | None => Vec::new(),
+    };
+    fields.finish(facts)
+}
+
+fn merchant(
+    fields: &mut Fields,
+    registry: &Registry,
+    m: &v1::Merchant,
+    decided_at: i64,
+) -> Vec<Fact> {
+    let at = format!("merchants[{}]", m.merchant_id);
+    let roles = convert::roles(m);
+    let state = convert::merchant_state(m.state());
+    let known = registry.merchant(&m.merchant_id);
+    let before = registry.merchant_terms(&m.merchant_id);
+    let index = MerchantIx(
+        known.unwrap_or_else(|| u32::try_from(registry.slugs.len()).unwrap_or(u32::MAX)),
+    );
+    let mut facts = Vec::new();
+    match &before {
+        None => {
+            facts.push(Fact::MerchantOnboarded {
+                slug: m.merchant_id.clone(),
+                name: m.display_name.clone(),
+                roles,
+            });
+        }
+        Some(old) if old.display_name != m.display_name || old.roles != m.roles => {
+            facts.push(Fact::MerchantChanged {
+                merchant: index,
+                name: m.display_name.clone(),
+                roles,
+            });
+        }
+        Some(_) => {}
+    }
+    if let Some(c) = &m.contract
+        && before.as_ref().and_then(|old| old.contract.as_ref()) != Some(c)
+    {
+        facts.push(Fact::Contract {
+            merchant: index,
+            effective_at: effective(c.effective_time.as_ref(), decided_at),
+            terms: convert::contract(fields, &at, c),
+        });
+    }
+    if before
+        .as_ref()
+        .map_or(v1::MerchantState::Onboarding, v1::Merchant::state)
+        != m.state()
+    {
+        facts.push(Fact::MerchantState {
+            merchant: index,
+            state,
+        });
+    }
+    facts
+}

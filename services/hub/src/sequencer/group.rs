@@ -1,0 +1,632 @@
+//! Deciding a group: jobs in, one transaction's worth of rows and the answers out. No I/O.
+//!
+//! An entry is a batch with at least one message that was not decided before, or facts. Within a batch, in this
+//! order for each message: its id (REPLAYED, MODIFIED_REQUEST), its references, then the ledger's rules.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use hansa_client::leaf::{leaf_data, leaf_hash};
+use hansa_proto::v1;
+use hansa_settlement::{
+    Body, Context, Instant, Member, MemberId, MerchantIx, Message, Pos, Recorded, append_effects,
+    apply_global, apply_member, decide, due,
+};
+use hansa_store::{AliasRow, CheckpointRow, EntryRow, Group, IdRow, ReferenceRow};
+use prost::Message as _;
+use ring::rand::SecureRandom as _;
+
+use super::{
+    BatchReply, Job, MemberView, Reply, View,
+    ids::{Id, Known},
+    prefetch::Fetched,
+    state::{FirstEntry, State},
+};
+use crate::{
+    convert::{self, timestamp},
+    error::HubError,
+    intake::{Action, Prepared, PreparedBatch},
+    signer::Signer,
+    tlog::Extension,
+};
+
+/// Kinds of entries in the store.
+pub mod kind {
+    /// A merchant's batch.
+    pub const BATCH: u8 = 0;
+    /// Facts signed by the hub.
+    pub const FACTS: u8 = 1;
+}
+
+/// What waits for the commit.
+pub enum Answer {
+    /// A batch; `leaf` is set when it was appended.
+    Batch {
+        /// Answer.
+        reply: Reply<BatchReply>,
+        /// Serialized outcomes.
+        outcomes: Bytes,
+        /// Entry and its leaf data.
+        leaf: Option<(u64, [u8; 72])>,
+    },
+    /// Facts.
+    Facts(Reply<Option<u64>>, Option<u64>),
+    /// An enrolment.
+    Enrol(Reply<Vec<[u8; 16]>>, Vec<[u8; 16]>),
+    /// A report, to be read behind the commit.
+    Read(Box<dyn FnOnce(&View<'_>) + Send>),
+    /// A member.
+    Member(Reply<Option<MemberView>>, Box<Option<MemberView>>),
+}
+
+/// A decided group.
+pub struct Decided {
+    /// What the transaction writes.
+    pub group: Group,
+    /// The tree over it.
+    pub extension: Extension,
+    /// What is answered once it is committed.
+    pub answers: Vec<Answer>,
+    /// The group's instant, microseconds.
+    pub decided_at: i64,
+    /// Signed checkpoint over it; empty when it has no entry.
+    pub checkpoint: String,
+}
+
+/// Decides one group.
+pub struct Deciding<'a> {
+    state: &'a mut State,
+    fetched: &'a Fetched,
+    signer: &'a Signer,
+    decided_at: i64,
+    first_seq: u64,
+    group: Group,
+    extension: Extension,
+    answers: Vec<Answer>,
+    buffer: Vec<u8>,
+    /// What this group enrolled: neither memory nor the store has it yet.
+    new_members: HashMap<[u8; 16], u64>,
+    new_references: HashMap<(u32, u64), [u8; 16]>,
+}
+
+impl<'a> Deciding<'a> {
+    /// Begins a group at `decided_at`.
+    pub fn new(
+        state: &'a mut State,
+        fetched: &'a Fetched,
+        signer: &'a Signer,
+        decided_at: i64,
+    ) -> Self {
+        state.last_decided_at = decided_at;
+        Self {
+            decided_at,
+            first_seq: state.next_seq,
+            group: Group::default(),
+            extension: Extension::new(state.frontier.clone()),
+            answers: Vec::new(),
+            buffer: Vec::new(),
+            new_members: HashMap::new(),
+            new_references: HashMap::new(),
+            state,
+            fetched,
+            signer,
+        }
+    }
+
+    /// Decides a job. A refusal of the job is its answer; an error is the hub's own and ends the group.
+    pub fn job(&mut self, job: Job) -> Result<(), HubError> {
+        match job {
+            Job::Batch(batch, reply) => self.batch(batch, reply),
+            Job::Facts {
+                actor,
+                build,
+                reply,
+            } => self.facts_job(actor, build, reply),
+            Job::Enrol {
+                merchant,
+                slug,
+                aliases,
+                reply,
+            } => self.enrol(merchant, slug, &aliases, reply),
+            Job::Read(read) => {
+                self.answers.push(Answer::Read(read));
+                Ok(())
+            }
+            Job::ReadMember {
+                merchant,
+                reference,
+                reply,
+            } => self.read_member(merchant, &reference, reply),
+            Job::SetClock { reply, .. } => {
+                drop(reply.send(Err(HubError::internal("a clock job in a group"))));
+                Ok(())
+            }
+            Job::CloseCycle { reply, .. } => {
+                drop(reply.send(Err(HubError::internal("a closing job in a group"))));
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the group: signs its checkpoint.
+    pub fn finish(mut self) -> Result<Decided, HubError> {
+        let mut checkpoint = String::new();
+        if !self.group.entries.is_empty() {
+            checkpoint = self.signer.checkpoint(self.extension.frontier());
+            self.group.checkpoint = Some(CheckpointRow {
+                tree_size: self.extension.frontier().size(),
+                note: checkpoint.clone(),
+            });
+        }
+        Ok(Decided {
+            group: self.group,
+            extension: self.extension,
+            answers: self.answers,
+            decided_at: self.decided_at,
+            checkpoint,
+        })
+    }
+
+    fn append(
+        &mut self,
+        kind: u8,
+        merchant: Option<u32>,
+        messages: usize,
+        envelope: &v1::Envelope,
+        outcomes: Bytes,
+        effects: Vec<u8>,
+    ) -> [u8; 72] {
+        let leaf = leaf_data(envelope, self.decided_at, &outcomes);
+        let (seq, tree_hashes) = self.extension.append(leaf_hash(&leaf));
+        debug_assert_eq!(seq, self.state.next_seq);
+        self.group.entries.push(EntryRow {
+            seq,
+            decided_at: self.decided_at,
+            merchant,
+            kind,
+            messages: u32::try_from(messages).unwrap_or(u32::MAX),
+            leaf_data: leaf,
+            tree_hashes: tree_hashes.into(),
+            outcomes,
+            effects: effects.into(),
+            envelope: envelope.encode_to_vec().into(),
+        });
+        self.state.next_seq += 1;
+        leaf
+    }
+
+    // --- batches ---
+
+    fn batch(&mut self, batch: PreparedBatch, reply: Reply<BatchReply>) -> Result<(), HubError> {
+        // Revocation acts from its place in the log, whatever the intake saw.
+        let key = self.state.registry.keys.get(&batch.key_id);
+        if let Some(Err(refusal)) = key.map(|k| k.check(&batch.key_id, self.decided_at)) {
+            drop(reply.send(Err(refusal)));
+            return Ok(());
+        }
+        let seq = self.state.next_seq;
+        let mut outcomes = v1::Outcomes {
+            outcomes: Vec::with_capacity(batch.messages.len()),
+        };
+        let mut effects = Vec::with_capacity(batch.messages.len() * 40);
+        let mut fresh = false;
+        for (index, message) in batch.messages.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let pos = Pos::new(seq, index);
+            let outcome = match self.seen(batch.merchant, &message.id) {
+                Some(first) => self.repeated(first, message, &batch, &outcomes.outcomes)?,
+                None => {
+                    fresh = true;
+                    self.state.ids.insert(batch.merchant, message.id, pos.0);
+                    self.group.ids.push(IdRow {
+                        merchant: batch.merchant,
+                        id: message.id,
+                        pos: pos.0,
+                    });
+                    self.message(batch.merchant, message, pos, &mut effects)?
+                }
+            };
+            outcomes.outcomes.push(outcome);
+        }
+        self.state.messages += batch.messages.len() as u64;
+        let bytes = Bytes::from(outcomes.encode_to_vec());
+        let leaf = fresh.then(|| {
+            let leaf = self.append(
+                kind::BATCH,
+                Some(batch.merchant),
+                batch.messages.len(),
+                &batch.envelope,
+                bytes.clone(),
+                effects,
+            );
+            (seq, leaf)
+        });
+        self.answers.push(Answer::Batch {
+            reply,
+            outcomes: bytes,
+            leaf,
+        });
+        Ok(())
+    }
+
+    fn seen(&self, merchant: u32, id: &Id) -> Option<Pos> {
+        match self.state.ids.look_up(merchant, id) {
+            Known::Seen(pos) => Some(Pos(pos)),
+            Known::New => None,
+            Known::AskStore => self.fetched.ids.get(&(merchant, *id)).map(|pos| Pos(*pos)),
+        }
+    }
+
+    /// The outcome of a message whose id was decided at `first`.
+    fn repeated(
+        &mut self,
+        first: Pos,
+        message: &Prepared,
+        batch: &PreparedBatch,
+        outcomes_so_far: &[v1::Outcome],
+    ) -> Result<v1::Outcome, HubError> {
+        let index = first.index() as usize;
+        let same_batch = first.seq() == self.state.next_seq;
+        let (same_bytes, mut outcome) = if same_batch {
+            (
+                batch.messages[index].bytes == message.bytes,
+                outcomes_so_far[index].clone(),
+            )
+        } else {
+            let entry = self.first_entry(first.seq())?;
+            let (Some(bytes), Some(outcome)) =
+                (entry.elements.get(index), entry.outcomes.get(index))
+            else {
+                return Err(HubError::internal(format!(
+                    "entry {} has no message {index}",
+                    first.seq()
+                )));
+            };
+            (*bytes == message.bytes, outcome.clone())
+        };
+        if !same_bytes {
+            outcome = v1::Outcome {
+                code: v1::ResultCode::ModifiedRequest.into(),
+                ..v1::Outcome::default()
+            };
+        } else {
+            outcome.replayed = true;
+        }
+        outcome.leaf_index = Some(first.seq());
+        outcome.entry_position = first.index();
+        Ok(outcome)
+    }
+
+    fn first_entry(&self, seq: u64) -> Result<Arc<FirstEntry>, HubError> {
+        if seq >= self.first_seq {
+            let at = usize::try_from(seq - self.first_seq).unwrap_or(usize::MAX);
+            let row = self.group.entries.get(at);
+            let row =
+                row.ok_or_else(|| HubError::internal(format!("entry {seq} is not in its group")))?;
+            return first_entry(row).map(Arc::new);
+        }
+        let known = self.state.replays.get(seq);
+        known.ok_or_else(|| HubError::internal(format!("entry {seq} was not fetched for a replay")))
+    }
+
+    fn message(
+        &mut self,
+        merchant: u32,
+        message: &Prepared,
+        pos: Pos,
+        effects: &mut Vec<u8>,
+    ) -> Result<v1::Outcome, HubError> {
+        let number = self
+            .state
+            .references
+            .get(merchant, &message.reference)
+            .or_else(|| {
+                // The cache may have dropped what this group fetched.
+                self.fetched
+                    .references
+                    .get(&(merchant, message.reference))
+                    .copied()
+            });
+        let original = |id: &Id| self.seen(merchant, id);
+        let body = match &message.action {
+            Action::Accrual {
+                currency,
+                amount,
+                points,
+            } => Body::Accrual {
+                currency: *currency,
+                amount_micros: *amount,
+                points: *points,
+            },
+            Action::Reversal {
+                original: id,
+                currency,
+                amount,
+            } => Body::AccrualReversal {
+                original: original(id),
+                currency: *currency,
+                amount_micros: *amount,
+            },
+            Action::Authorisation { points } => Body::Authorisation { points: *points },
+            Action::Capture {
+                original: id,
+                points,
+            } => Body::Capture {
+                authorisation: original(id),
+                points: *points,
+            },
+            Action::Void { original: id } => Body::Void {
+                authorisation: original(id),
+            },
+            Action::Refund {
+                original: id,
+                points,
+            } => Body::Refund {
+                capture: original(id),
+                points: *points,
+            },
+        };
+        let resolved = Message {
+            sender: MerchantIx(merchant),
+            message_id: message.id,
+            event_time: Instant(message.event_time),
+            member: number.map(MemberId),
+            body,
+        };
+        let mut member = match number {
+            Some(number) => self.state.member(number)?,
+            None => Member::default(),
+        };
+        let context = Context {
+            decided_at: Instant(self.decided_at),
+            pos,
+        };
+        let decision = decide(&self.state.global, &member, &context, &resolved);
+        for effect in &decision.effects {
+            apply_global(&mut self.state.global, effect, pos);
+        }
+        if let Some(number) = number {
+            for effect in &decision.effects {
+                apply_member(&mut member, effect, pos);
+            }
+            if !decision.effects.is_empty() {
+                self.state.put(number, pos.seq(), &member, &mut self.buffer);
+            }
+        }
+        let record = Recorded {
+            index: pos.index(),
+            member: MemberId(number.unwrap_or(0)),
+            effects: decision.effects,
+        };
+        append_effects(&record, effects);
+        Ok(convert::outcome(&decision.outcome))
+    }
+
+    // --- facts ---
+
+    fn facts_job(
+        &mut self,
+        actor: String,
+        build: super::BuildFacts,
+        reply: Reply<Option<u64>>,
+    ) -> Result<(), HubError> {
+        let view = View {
+            global: &self.state.global,
+            registry: &self.state.registry,
+            size: self.state.next_seq,
+            covered: self.state.covered(),
+            now: self.decided_at,
+            messages: self.state.messages,
+            members_in_memory: self.state.members.len(),
+            duplicate_key_restarts: 0,
+            epoch: self.state.epoch,
+        };
+        let facts = match build(&view) {
+            Ok(facts) => facts,
+            Err(refusal) => {
+                drop(reply.send(Err(refusal)));
+                return Ok(());
+            }
+        };
+        if facts.is_empty() {
+            self.answers.push(Answer::Facts(reply, None));
+            return Ok(());
+        }
+        // Facts of one entry stand or fall together: they are tried on a copy.
+        let mut global = self.state.global.clone();
+        let mut registry = self.state.registry.clone();
+        let seq = self.state.next_seq;
+        for fact in &facts {
+            if let Err(refusal) =
+                crate::facts::apply(&mut global, &mut registry, fact, seq, self.decided_at)
+            {
+                drop(reply.send(Err(refusal)));
+                return Ok(());
+            }
+        }
+        self.state.global = global;
+        self.state.registry = registry;
+        self.state.registry_changed = true;
+        let leaf = self.write_facts(facts, actor, Vec::new());
+        self.answers.push(Answer::Facts(reply, Some(leaf)));
+        Ok(())
+    }
+
+    fn write_facts(&mut self, facts: Vec<v1::Fact>, actor: String, effects: Vec<u8>) -> u64 {
+        let seq = self.state.next_seq;
+        let envelope = self.signer.facts(&v1::Facts { facts, actor });
+        self.append(kind::FACTS, None, 0, &envelope, Bytes::new(), effects);
+        seq
+    }
+
+    /// Appends a fact of the hub's own.
+    pub fn hub_fact(&mut self, fact: v1::fact::Fact) -> Result<(), HubError> {
+        self.hub_fact_for(fact, "hub".into())
+    }
+
+    /// Appends a fact that `actor` asked the hub for. A refusal changes nothing.
+    pub fn hub_fact_for(&mut self, fact: v1::fact::Fact, actor: String) -> Result<(), HubError> {
+        let fact = v1::Fact { fact: Some(fact) };
+        let (seq, at) = (self.state.next_seq, self.decided_at);
+        crate::facts::apply(
+            &mut self.state.global,
+            &mut self.state.registry,
+            &fact,
+            seq,
+            at,
+        )?;
+        self.state.registry_changed = true;
+        self.write_facts(vec![fact], actor, Vec::new());
+        Ok(())
+    }
+
+    /// Appends the due work of some members up to `until`.
+    pub fn advance(&mut self, until: i64, members: &[u64]) -> Result<(), HubError> {
+        let seq = self.state.next_seq;
+        let mut effects = Vec::new();
+        let mut numbers = Vec::with_capacity(members.len());
+        for &number in members {
+            let pos = Pos::new(seq, u32::try_from(numbers.len()).unwrap_or(u32::MAX));
+            let mut member = self.state.member(number)?;
+            let done = due(&self.state.global, &member, Instant(until), pos);
+            if done.is_empty() {
+                continue;
+            }
+            for effect in &done {
+                apply_global(&mut self.state.global, effect, pos);
+                apply_member(&mut member, effect, pos);
+            }
+            self.state.put(number, seq, &member, &mut self.buffer);
+            append_effects(
+                &Recorded {
+                    index: pos.index(),
+                    member: MemberId(number),
+                    effects: done,
+                },
+                &mut effects,
+            );
+            numbers.push(number);
+        }
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let advance = v1::AdvanceTo {
+            until: Some(timestamp(until)),
+            member_numbers: numbers,
+        };
+        let fact = v1::Fact {
+            fact: Some(v1::fact::Fact::AdvanceTo(advance)),
+        };
+        self.write_facts(vec![fact], "hub".into(), effects);
+        Ok(())
+    }
+
+    // --- members ---
+
+    fn enrol(
+        &mut self,
+        merchant: u32,
+        slug: String,
+        aliases: &[[u8; 16]],
+        reply: Reply<Vec<[u8; 16]>>,
+    ) -> Result<(), HubError> {
+        let mut references = Vec::with_capacity(aliases.len());
+        let mut enrolments = Vec::new();
+        for alias in aliases {
+            let known = self.fetched.aliases.get(alias).copied();
+            // The same group, or the same call, may have enrolled it a moment ago.
+            let (member, new) = match known.or_else(|| self.new_members.get(alias).copied()) {
+                Some(member) => (member, false),
+                None => {
+                    let member = self.state.next_member;
+                    self.state.next_member += 1;
+                    self.group.aliases.push(AliasRow {
+                        hash: *alias,
+                        member,
+                    });
+                    self.new_members.insert(*alias, member);
+                    (member, true)
+                }
+            };
+            let enrolled = self.fetched.enrolled.get(&(merchant, member)).copied();
+            let enrolled =
+                enrolled.or_else(|| self.new_references.get(&(merchant, member)).copied());
+            if let Some(reference) = enrolled {
+                references.push(reference);
+                continue;
+            }
+            let mut reference = [0; 16];
+            ring::rand::SystemRandom::new()
+                .fill(&mut reference)
+                .map_err(|_| HubError::internal("the system gives no random bytes"))?;
+            self.group.references.push(ReferenceRow {
+                merchant,
+                reference,
+                member,
+            });
+            self.new_references.insert((merchant, member), reference);
+            self.state.references.insert(merchant, reference, member);
+            enrolments.push(v1::members_enrolled::Enrolment {
+                member_reference: reference.to_vec(),
+                member_number: member,
+                alias_hash: if new { alias.to_vec() } else { Vec::new() },
+            });
+            references.push(reference);
+        }
+        if !enrolments.is_empty() {
+            let actor = format!("merchant:{slug}");
+            let fact = v1::MembersEnrolled {
+                merchant_id: slug,
+                enrolments,
+            };
+            let fact = v1::Fact {
+                fact: Some(v1::fact::Fact::MembersEnrolled(fact)),
+            };
+            self.write_facts(vec![fact], actor, Vec::new());
+        }
+        self.answers.push(Answer::Enrol(reply, references));
+        Ok(())
+    }
+
+    fn read_member(
+        &mut self,
+        merchant: u32,
+        reference: &[u8; 16],
+        reply: Reply<Option<MemberView>>,
+    ) -> Result<(), HubError> {
+        let number = self.state.references.get(merchant, reference);
+        let number = number.or_else(|| {
+            self.fetched
+                .references
+                .get(&(merchant, *reference))
+                .copied()
+        });
+        let view = match number {
+            None => None,
+            Some(number) => {
+                let mut member = self.state.member(number)?;
+                let pos = Pos::new(self.state.next_seq, 0);
+                for effect in &due(&self.state.global, &member, Instant(self.decided_at), pos) {
+                    apply_member(&mut member, effect, pos);
+                }
+                Some(MemberView {
+                    member,
+                    size: self.state.next_seq,
+                    now: self.decided_at,
+                })
+            }
+        };
+        self.answers.push(Answer::Member(reply, Box::new(view)));
+        Ok(())
+    }
+}
+
+/// A stored entry as replays are compared with it.
+pub fn first_entry(row: &EntryRow) -> Result<FirstEntry, HubError> {
+    let envelope = v1::Envelope::decode(row.envelope.clone()).map_err(HubError::internal)?;
+    let outcomes = v1::Outcomes::decode(row.outcomes.clone()).map_err(HubError::internal)?;
+    Ok(FirstEntry {
+        elements: crate::intake::elements(&envelope.payload)?,
+        outcomes: outcomes.outcomes,
+    })
+}

@@ -1,0 +1,303 @@
+//! The sequencer: gives every entry its place, decides it, commits it, answers.
+//!
+//! One task owns all state. It takes what queued while the last commit ran as one *group* with one `decided_at`,
+//! decides it in memory, commits it in one transaction, and only then answers, reads included. One group is in
+//! flight; look-ups for the next run beside the commit, decisions do not. A commit that fails, is fenced off or
+//! whose result is unknown is a restart: state is dropped and loaded again. There is no undo code.
+//!
+//! - [`driver`]: the loop, restarts, the gate
+//! - [`group`]: deciding
+//! - [`prefetch`]: what a group needs from the store
+//! - [`recovery`]: loading
+//! - [`projection`]: writing behind the commit
+//! - [`due`]: what happens by time alone
+//! - [`members`], [`ids`], [`references`]: bounded memory
+
+pub mod driver;
+pub mod due;
+pub mod group;
+pub mod ids;
+pub mod members;
+pub mod prefetch;
+pub mod projection;
+pub mod recovery;
+pub mod references;
+pub mod state;
+
+use bytes::Bytes;
+use hansa_proto::v1;
+use hansa_settlement::{Global, Member};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    error::{HubError, Reason},
+    intake::PreparedBatch,
+    registry::Registry,
+};
+
+/// Where an answer goes.
+pub type Reply<T> = oneshot::Sender<Result<T, HubError>>;
+
+/// What a batch is answered with.
+#[derive(Debug, Clone)]
+pub struct BatchReply {
+    /// Serialized `Outcomes`.
+    pub outcomes: Bytes,
+    /// Absent when nothing was appended.
+    pub receipt: Option<v1::Receipt>,
+}
+
+/// State that reports read: as of the last commit.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The ledger's global side.
+    pub global: &'a Global,
+    /// Keys and terms.
+    pub registry: &'a Registry,
+    /// Number of entries.
+    pub size: u64,
+    /// Number of leading entries that the projection has.
+    pub covered: u64,
+    /// The hub's clock, microseconds.
+    pub now: i64,
+    /// Messages decided since the sequencer's start.
+    pub messages: u64,
+    /// Members in memory.
+    pub members_in_memory: usize,
+    /// Commits that met a key that was there already, since the process's start.
+    pub duplicate_key_restarts: u64,
+    /// Epoch of the gate.
+    pub epoch: u64,
+}
+
+/// A member as a reader sees it.
+#[derive(Debug)]
+pub struct MemberView {
+    /// The member, with everything that is due at `now` done to it.
+    pub member: Member,
+    /// Number of entries that it has the effects of.
+    pub size: u64,
+    /// The hub's clock, microseconds.
+    pub now: i64,
+}
+
+/// Makes facts out of the state, or refuses. No facts means that nothing is to change.
+pub type BuildFacts = Box<dyn FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send>;
+
+/// Work for the sequencer.
+pub enum Job {
+    /// A merchant's batch.
+    Batch(PreparedBatch, Reply<BatchReply>),
+    /// A change of the alliance. Answered with the entry's leaf when there was something to change.
+    Facts {
+        /// Who asks.
+        actor: String,
+        /// Makes the facts from the state at its turn.
+        build: BuildFacts,
+        /// Answer.
+        reply: Reply<Option<u64>>,
+    },
+    /// Enrolment of members: hashed keys in, references out.
+    Enrol {
+        /// The merchant's index.
+        merchant: u32,
+        /// The merchant.
+        slug: String,
+        /// Alias hashes.
+        aliases: Vec<[u8; 16]>,
+        /// Answer, in the order of the aliases.
+        reply: Reply<Vec<[u8; 16]>>,
+    },
+    /// A report.
+    Read(Box<dyn FnOnce(&View<'_>) + Send>),
+    /// A member by a merchant's reference.
+    ReadMember {
+        /// The merchant's index.
+        merchant: u32,
+        /// Its reference.
+        reference: [u8; 16],
+        /// Answer; `None`: unknown.
+        reply: Reply<Option<MemberView>>,
+    },
+    /// Moves the test clock and does all that falls due.
+    SetClock {
+        /// New instant, microseconds.
+        to: i64,
+        /// The clock as it stands afterwards.
+        reply: Reply<i64>,
+    },
+    /// Cuts the open cycle by hand.
+    CloseCycle {
+        /// The cycle that the caller believes to be open.
+        number: u32,
+        /// Only check.
+        validate_only: bool,
+        /// Who asks.
+        actor: String,
+        /// The cycle's number.
+        reply: Reply<u32>,
+    },
+}
+
+impl Job {
+    /// Messages in it: what bounds a group.
+    pub fn messages(&self) -> usize {
+        match self {
+            Self::Batch(batch, _) => batch.messages.len(),
+            Self::Enrol { aliases, .. } => aliases.len(),
+            _ => 1,
+        }
+    }
+
+    /// Answers with a refusal.
+    pub fn refuse(self, error: HubError) {
+        match self {
+            Self::Batch(_, reply) => drop(reply.send(Err(error))),
+            Self::Facts { reply, .. } => drop(reply.send(Err(error))),
+            Self::Enrol { reply, .. } => drop(reply.send(Err(error))),
+            // Dropping the closure drops its answer: the reader sees that nobody is there.
+            Self::Read(_) => {}
+            Self::ReadMember { reply, .. } => drop(reply.send(Err(error))),
+            Self::SetClock { reply, .. } => drop(reply.send(Err(error))),
+            Self::CloseCycle { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::Batch(..) => "Batch",
+            Self::Facts { .. } => "Facts",
+            Self::Enrol { .. } => "Enrol",
+            Self::Read(_) => "Read",
+            Self::ReadMember { .. } => "ReadMember",
+            Self::SetClock { .. } => "SetClock",
+            Self::CloseCycle { .. } => "CloseCycle",
+        };
+        write!(f, "{name}({} messages)", self.messages())
+    }
+}
+
+/// Where jobs are handed in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sequencer {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Sequencer {
+    /// A handle and the end that the driver reads.
+    pub fn channel(depth: usize) -> (Self, mpsc::Receiver<Job>) {
+        let (queue, jobs) = mpsc::channel(depth);
+        (Self { queue }, jobs)
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, HubError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(job(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Decides a batch.
+    pub async fn batch(&self, batch: PreparedBatch) -> Result<BatchReply, HubError> {
+        self.ask(|reply| Job::Batch(batch, reply)).await
+    }
+
+    /// Hands a batch in; its answer comes later. Batches of one caller keep their order.
+    pub async fn queue_batch(
+        &self,
+        batch: PreparedBatch,
+    ) -> Result<oneshot::Receiver<Result<BatchReply, HubError>>, HubError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue
+            .send(Job::Batch(batch, reply))
+            .await
+            .map_err(|_| gone())?;
+        Ok(answer)
+    }
+
+    /// Appends facts.
+    pub async fn facts(
+        &self,
+        actor: String,
+        build: impl FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
+    ) -> Result<Option<u64>, HubError> {
+        self.ask(|reply| Job::Facts {
+            actor,
+            build: Box::new(build),
+            reply,
+        })
+        .await
+    }
+
+    /// Enrols members.
+    pub async fn enrol(
+        &self,
+        merchant: u32,
+        slug: String,
+        aliases: Vec<[u8; 16]>,
+    ) -> Result<Vec<[u8; 16]>, HubError> {
+        self.ask(|reply| Job::Enrol {
+            merchant,
+            slug,
+            aliases,
+            reply,
+        })
+        .await
+    }
+
+    /// Reads a report.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&View<'_>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        self.ask(|reply| {
+            Job::Read(Box::new(move |view| {
+                let _ = reply.send(read(view));
+            }))
+        })
+        .await
+    }
+
+    /// Reads a member.
+    pub async fn member(
+        &self,
+        merchant: u32,
+        reference: [u8; 16],
+    ) -> Result<Option<MemberView>, HubError> {
+        self.ask(|reply| Job::ReadMember {
+            merchant,
+            reference,
+            reply,
+        })
+        .await
+    }
+
+    /// Moves the test clock.
+    pub async fn set_clock(&self, to: i64) -> Result<i64, HubError> {
+        self.ask(|reply| Job::SetClock { to, reply }).await
+    }
+
+    /// Cuts the open cycle.
+    pub async fn close_cycle(
+        &self,
+        number: u32,
+        validate_only: bool,
+        actor: String,
+    ) -> Result<u32, HubError> {
+        self.ask(|reply| Job::CloseCycle {
+            number,
+            validate_only,
+            actor,
+            reply,
+        })
+        .await
+    }
+}
+
+fn gone() -> HubError {
+    HubError::new(
+        Reason::NotOwner,
+        "the sequencer restarts or has lost the log; send the same bytes again",
+    )
+}

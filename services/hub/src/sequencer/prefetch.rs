@@ -1,0 +1,213 @@
+//! What a group needs from the store, asked in a handful of queries, beside the commit of the group before.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use hansa_store::{MemberRow, Store, StoreError};
+
+use super::{
+    Job,
+    ids::{Id, Known},
+    members::Packed,
+    references::Reference,
+    state::State,
+};
+
+/// What the store answered.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Positions of ids that memory could not tell of; those not in here are new.
+    pub ids: HashMap<(u32, Id), u64>,
+    /// Members of references that memory did not have; those not in here are unknown.
+    pub references: HashMap<(u32, Reference), u64>,
+    /// Rows of members that were not in memory; those not in here have none.
+    pub rows: Vec<Packed>,
+    /// Highest ids of merchants that had sent nothing since the start.
+    pub windows: Vec<(u32, Vec<(Id, u64)>)>,
+    /// Members of alias hashes.
+    pub aliases: HashMap<[u8; 16], u64>,
+    /// References that a merchant has of those members.
+    pub enrolled: HashMap<(u32, u64), Reference>,
+}
+
+impl Fetched {
+    /// Moves rows, windows and references into memory.
+    pub fn admit(&mut self, state: &mut State) {
+        for row in self.rows.drain(..) {
+            state.members.admit(row);
+        }
+        for (merchant, highest) in self.windows.drain(..) {
+            if !state.ids.is_loaded(merchant) {
+                state.ids.load(merchant, highest);
+            }
+        }
+        for (&(merchant, reference), &member) in &self.references {
+            state.references.insert(merchant, reference, member);
+        }
+    }
+}
+
+/// The keys of a job that memory cannot answer.
+#[derive(Debug, Default)]
+struct Wanted {
+    ids: Vec<(u32, Id)>,
+    references: Vec<(u32, Reference)>,
+    members: BTreeSet<u64>,
+    windows: BTreeSet<u32>,
+    aliases: Vec<(u32, Vec<[u8; 16]>)>,
+}
+
+impl Wanted {
+    fn of(jobs: &[Job], state: &State) -> Self {
+        let mut wanted = Self::default();
+        let mut asked = HashSet::new();
+        for job in jobs {
+            match job {
+                Job::Batch(batch, _) => {
+                    let merchant = batch.merchant;
+                    if !state.ids.is_loaded(merchant) {
+                        wanted.windows.insert(merchant);
+                    }
+                    for message in &batch.messages {
+                        let originals = message.action.original();
+                        for id in std::iter::once(&message.id).chain(originals) {
+                            if state.ids.look_up(merchant, id) == Known::AskStore {
+                                wanted.ids.push((merchant, *id));
+                            }
+                        }
+                        wanted.reference(state, &mut asked, merchant, message.reference);
+                    }
+                }
+                Job::ReadMember {
+                    merchant,
+                    reference,
+                    ..
+                } => {
+                    wanted.reference(state, &mut asked, *merchant, *reference);
+                }
+                Job::Enrol {
+                    merchant, aliases, ..
+                } => wanted.aliases.push((*merchant, aliases.clone())),
+                Job::Facts { .. }
+                | Job::Read(_)
+                | Job::SetClock { .. }
+                | Job::CloseCycle { .. } => {}
+            }
+        }
+        wanted.ids.sort_unstable();
+        wanted.ids.dedup();
+        wanted
+    }
+
+    fn reference(
+        &mut self,
+        state: &State,
+        asked: &mut HashSet<(u32, Reference)>,
+        merchant: u32,
+        reference: Reference,
+    ) {
+        match state.references.get(merchant, &reference) {
+            Some(member) if state.members.contains(member) => {}
+            Some(member) => {
+                self.members.insert(member);
+            }
+            None => {
+                if asked.insert((merchant, reference)) {
+                    self.references.push((merchant, reference));
+                }
+            }
+        }
+    }
+}
+
+/// Asks the store for all that memory cannot answer about `jobs`.
+pub async fn fetch(store: &Store, state: &State, jobs: &[Job]) -> Result<Fetched, StoreError> {
+    let mut wanted = Wanted::of(jobs, state);
+    let mut fetched = Fetched::default();
+    for merchant in &wanted.windows {
+        let highest = store.highest_ids(*merchant, state.ids.load_limit()).await?;
+        fetched.windows.push((*merchant, highest));
+    }
+    if !wanted.ids.is_empty() {
+        let known_by_window: HashSet<u32> = wanted.windows.iter().copied().collect();
+        // A merchant's first batch since the start would ask for each of its ids; its window answers most of them.
+        let mut windows = super::ids::Ids::new(state.ids.load_limit() as usize);
+        for (merchant, highest) in &fetched.windows {
+            windows.load(*merchant, highest.clone());
+        }
+        wanted.ids.retain(|(merchant, id)| {
+            !known_by_window.contains(merchant) || windows.look_up(*merchant, id) == Known::AskStore
+        });
+    }
+    if !wanted.ids.is_empty() {
+        let found = store.find_ids(&wanted.ids).await?;
+        let found = wanted
+            .ids
+            .iter()
+            .zip(found)
+            .filter_map(|(key, pos)| Some((*key, pos?)));
+        fetched.ids.extend(found);
+    }
+    if !wanted.references.is_empty() {
+        wanted.references.sort_unstable();
+        let found = store.resolve_references(&wanted.references).await?;
+        for (key, member) in wanted.references.iter().zip(found) {
+            let Some(member) = member else { continue };
+            fetched.references.insert(*key, member);
+            if !state.members.contains(member) {
+                wanted.members.insert(member);
+            }
+        }
+    }
+    if !wanted.members.is_empty() {
+        let members: Vec<u64> = wanted.members.iter().copied().collect();
+        fetched.rows = store
+            .load_members(&members)
+            .await?
+            .into_iter()
+            .map(packed)
+            .collect();
+    }
+    for (merchant, aliases) in &wanted.aliases {
+        let mut members = Vec::new();
+        for (hash, member) in aliases.iter().zip(store.resolve_aliases(aliases).await?) {
+            let Some(member) = member else { continue };
+            fetched.aliases.insert(*hash, member);
+            members.push(member);
+        }
+        members.sort_unstable();
+        members.dedup();
+        if !members.is_empty() {
+            for (member, reference) in store.references_of_members(*merchant, &members).await? {
+                fetched.enrolled.insert((*merchant, member), reference);
+            }
+        }
+    }
+    Ok(fetched)
+}
+
+/// A row of the store as the cache takes it.
+pub fn packed(row: MemberRow) -> Packed {
+    Packed {
+        member: row.member,
+        applied_seq: row.applied_seq,
+        next_due: row.next_due,
+        data: row.data.as_ref().into(),
+    }
+}
+
+/// Entries of earlier groups that hold the first outcome of a message that is sent again.
+pub fn replayed_entries(state: &State, jobs: &[Job], fetched: &Fetched) -> BTreeSet<u64> {
+    let mut entries = BTreeSet::new();
+    for job in jobs {
+        let Job::Batch(batch, _) = job else { continue };
+        for message in &batch.messages {
+            let seen = match state.ids.look_up(batch.merchant, &message.id) {
+                Known::Seen(pos) => Some(pos),
+                Known::New => None,
+                Known::AskStore => fetched.ids.get(&(batch.merchant, message.id)).copied(),
+            };
+            entries.extend(seen.map(|pos| hansa_settlement::Pos(pos).seq()));
+        }
+    }
+    entries
+}
