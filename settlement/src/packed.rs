@@ -339,7 +339,12 @@ impl Reader<'_> {
         if count > self.0.len() as u64 {
             return Err(Corrupt("count beyond the bytes"));
         }
-        (0..count).map(|_| item(self)).collect()
+        // One more than needed: most members are decoded to get one more.
+        let mut items = Vec::with_capacity(count as usize + 1);
+        for _ in 0..count {
+            items.push(item(self)?);
+        }
+        Ok(items)
     }
 
     fn accrual(&mut self, (pos, time): (Pos, Instant)) -> Result<Accrual, Corrupt> {
