@@ -5,12 +5,14 @@
 
 pub mod batch;
 pub mod dsse;
+pub mod hub;
 pub mod ids;
 pub mod keys;
 pub mod leaf;
 pub mod message;
 pub mod money;
 pub mod note;
+pub mod outbox;
 pub mod proof;
 pub mod time;
 pub mod token;

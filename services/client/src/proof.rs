@@ -147,7 +147,7 @@ pub fn verify_consistency(
 
 /// A node that is the last of its level and has no sibling moves up unhashed, until it is a right child.
 fn skip_lone_levels(at: &mut u64, last: &mut u64) {
-    while *at % 2 == 0 && *at != 0 {
+    while at.is_multiple_of(2) && *at != 0 {
         *at >>= 1;
         *last >>= 1;
     }
