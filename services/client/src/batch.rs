@@ -160,7 +160,6 @@ impl SignedBatch {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::message::Draft;

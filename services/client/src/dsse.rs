@@ -108,7 +108,6 @@ pub fn verify(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use hansa_proto::BATCH_PAYLOAD_TYPE;

@@ -86,7 +86,6 @@ pub fn message_id(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::keys::hex;

@@ -269,7 +269,6 @@ fn pem_text(tag: &str, der: Vec<u8>) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,4 @@
 //! Tests of the message module.
-#![allow(clippy::unwrap_used)]
 
 use super::*;
 

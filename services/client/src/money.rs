@@ -135,7 +135,6 @@ fn micros(text: &str) -> Result<i64, MoneyError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,4 @@
 //! Tests of the note module.
-#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::keys::SigningKey;

@@ -1,5 +1,4 @@
 //! Tests of the outbox.
-#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use hansa_proto::BATCH_PAYLOAD_TYPE;

@@ -1,6 +1,5 @@
 //! Tests of the proof module against two implementations that are not ours: `ct-merkle` and `tlog_tiles` (a port of
 //! Go's `sumdb/tlog`).
-#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;

@@ -1,5 +1,4 @@
 //! Tests of the token module.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
