@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import postgres_server
 import pytest
 from grpc_tools import protoc
 
@@ -38,3 +39,22 @@ def hansa():
     if not path:
         pytest.fail("HANSA_BIN does not name the hub's binary; run tests/run")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Makes a new, empty database on each call and returns its URL."""
+    if not os.environ.get("HANSA_TEST_POSTGRES_URL") and postgres_server.programs() is None:
+        if os.environ.get("HANSA_REQUIRE_POSTGRES") == "1":
+            pytest.fail("no PostgreSQL server on this machine")
+        pytest.skip("no PostgreSQL server on this machine")
+    with postgres_server.running() as new_database:
+        yield new_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request, tmp_path):
+    """URL of a new, empty database: each test runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path / 'hub.sqlite'}"
+    return request.getfixturevalue("postgres")()
