@@ -67,7 +67,6 @@ impl Sqlite {
             .create_if_missing(!options.read_only)
             .page_size(options.sqlite_page_bytes)
             .busy_timeout(Duration::from_secs(30))
-            .pragma("cell_size_check", "ON")
             .pragma("temp_store", "MEMORY")
             .pragma("mmap_size", options.sqlite_mmap_bytes.to_string())
             .row_buffer_size(1024)
