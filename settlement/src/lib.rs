@@ -7,7 +7,25 @@
 //! the member, [`apply_global`] for each effect, and records the effects. Restart: [`Global::restore`] and packed members, then
 //! [`apply_member`] and [`apply_global`] for recorded effects behind each one's position, [`Global::apply_fact`] for facts; nothing is decided.
 //!
-//! What it may not do: hold members in [`Global`], read aggregates in [`apply_member`], read members in [`apply_global`].
+//! # Where the domain text leaves a choice
+//!
+//! - **Windows.** A return or refund is accepted while its event time lies before 00:00 (programme's zone) of the purchase's date +
+//!   `return_days` + 1: full days. Pending accruals post at that instant. `max_late` is that of the contract in force at `decided_at`.
+//! - **Own lots.** In a return every part first takes from its own lots (child lots of refunds included), then from the accrual's other lots,
+//!   then from the member's other lots; so no part uses up another one's points. Service fees that a contract refunds come back per
+//!   recovered point, with repaid debts too.
+//! - **Born expired.** Points whose expiry has passed when they post expire in the same decision, in the cycle that they post to.
+//! - **Order of ids.** Promotions and funders are ordered by their slugs, the ids that the outside sees.
+//! - **Promotions** apply only while every funder is ACTIVE and has a contract. A claimed number is compared with the base points.
+//! - **Earn cap**: base points that a merchant's accruals may earn in one cycle. **Exposure** counts a credit balance of 1100.m as 0 and what
+//!   has been posted: overdue expiries of BURN points lower it when they are swept.
+//! - **Inactivity**: accruals (pending ones too) and captures count, by event time, never backwards; only unexpired lots move.
+//! - **Grace** of refunds and reinstatements is counted from the date of `decided_at`.
+//! - **Opening balances** and reinstatements are facts about a member; ISSUE points brought in come with their reserve in cash (1200).
+//!
+//! # What it may not do
+//!
+//! It may not hold members in [`Global`], read aggregates in [`apply_member`], read members in [`apply_global`].
 
 mod accrual;
 mod calendar;

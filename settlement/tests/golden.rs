@@ -1,4 +1,9 @@
 //! The golden example, event by event, in both funding modes, to the micro-unit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 use common::*;
