@@ -8,12 +8,21 @@
 
 pub mod anchor;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod convert;
+pub mod diff;
 pub mod error;
 pub mod facts;
+pub mod forward;
+pub mod home;
 pub mod intake;
+pub mod limits;
+pub mod memory;
+pub mod ownership;
 pub mod registry;
 pub mod sequencer;
+pub mod server;
+pub mod services;
 pub mod signer;
 pub mod tlog;

@@ -1,7 +1,7 @@
 //! The loop: gathers jobs, decides, commits, answers, projects; and holds the gate while it does.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +21,7 @@ use super::{
     BatchReply, Job, Reply,
     due::{self, Step},
     group::{Answer, Decided, Deciding},
-    prefetch::{self, Fetched},
+    prefetch::{self, Fetched, Wanted},
     projection::{self, Written},
     recovery::{self, LoadError},
     state::State,
@@ -264,7 +264,8 @@ impl Driver<'_> {
         let Some(first) = first else { return Ok(None) };
         let mut gathered = Gathered::default();
         gathered.take(first, jobs);
-        gathered.fetched = prefetch::fetch(self.store, state, &gathered.jobs).await?;
+        let wanted = Wanted::of(&gathered.jobs, state);
+        gathered.fetched = prefetch::fetch(self.store, state, wanted).await?;
         Ok(Some(gathered))
     }
 
@@ -290,7 +291,8 @@ impl Driver<'_> {
         let mut ahead = None;
         if !gathered.jobs.is_empty() {
             gathered.fetched.admit(state);
-            self.fetch_replays(state, &gathered).await?;
+            let replayed = prefetch::replayed_entries(state, &gathered.jobs, &gathered.fetched);
+            self.fetch_replays(state, replayed).await?;
             let decided_at = state.now(self.clock);
             let mut deciding = Deciding::new(state, &gathered.fetched, self.signer, decided_at);
             for job in gathered.jobs {
@@ -311,8 +313,8 @@ impl Driver<'_> {
     }
 
     /// First outcomes of messages that were seen in earlier groups.
-    async fn fetch_replays(&self, state: &mut State, gathered: &Gathered) -> Result<(), Stop> {
-        for seq in prefetch::replayed_entries(state, &gathered.jobs, &gathered.fetched) {
+    async fn fetch_replays(&self, state: &mut State, entries: BTreeSet<u64>) -> Result<(), Stop> {
+        for seq in entries {
             if state.replays.get(seq).is_some() {
                 continue;
             }
@@ -345,8 +347,8 @@ impl Driver<'_> {
             }
         };
         // Look-ups for the next group run beside the commit; decisions do not.
-        let (committed, fetched) =
-            tokio::join!(append, prefetch::fetch(self.store, state, &ahead.jobs));
+        let wanted = Wanted::of(&ahead.jobs, state);
+        let (committed, fetched) = tokio::join!(append, prefetch::fetch(self.store, state, wanted));
         self.note_failure(&committed);
         committed?;
         self.answer(state, decided).await?;

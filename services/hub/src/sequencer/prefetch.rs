@@ -48,7 +48,7 @@ impl Fetched {
 
 /// The keys of a job that memory cannot answer.
 #[derive(Debug, Default)]
-struct Wanted {
+pub struct Wanted {
     ids: Vec<(u32, Id)>,
     references: Vec<(u32, Reference)>,
     members: BTreeSet<u64>,
@@ -57,7 +57,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(jobs: &[Job], state: &State) -> Self {
+    /// Of `jobs`, what `state` does not have.
+    pub fn of(jobs: &[Job], state: &State) -> Self {
         let mut wanted = Self::default();
         let mut asked = HashSet::new();
         for job in jobs {
@@ -119,9 +120,12 @@ impl Wanted {
     }
 }
 
-/// Asks the store for all that memory cannot answer about `jobs`.
-pub async fn fetch(store: &Store, state: &State, jobs: &[Job]) -> Result<Fetched, StoreError> {
-    let mut wanted = Wanted::of(jobs, state);
+/// Asks the store for all that is wanted.
+pub async fn fetch(
+    store: &Store,
+    state: &State,
+    mut wanted: Wanted,
+) -> Result<Fetched, StoreError> {
     let mut fetched = Fetched::default();
     for merchant in &wanted.windows {
         let highest = store.highest_ids(*merchant, state.ids.load_limit()).await?;

@@ -1,0 +1,287 @@
+//! What is between the alliance as it stands and as it shall be: facts to append, and lines for people.
+
+use hansa_proto::v1::{self, fact::Fact as F};
+
+use crate::{error::HubError, registry::Registry};
+
+/// Facts and lines that lead from what the registry has to `desired`. Nothing is removed.
+pub fn plan(
+    registry: &Registry,
+    desired: &v1::Alliance,
+) -> Result<(Vec<v1::Fact>, Vec<String>), HubError> {
+    let mut facts = Vec::new();
+    let mut changes = Vec::new();
+    if let Some(wanted) = &desired.programme {
+        let old = registry.programme();
+        let wanted = with_programme_defaults(old.as_ref(), wanted.clone());
+        let lines = differences(
+            old.as_ref().map(programme_fields),
+            programme_fields(&wanted),
+        );
+        if !lines.is_empty() {
+            changes.extend(lines.iter().map(|line| format!("programme: {line}")));
+            facts.push(v1::Fact {
+                fact: Some(F::Programme(wanted)),
+            });
+        }
+    } else if registry.programme().is_none() && !desired.merchants.is_empty() {
+        return Err(HubError::field(
+            "desired.programme",
+            "REQUIRED",
+            "the first thing an alliance needs is a programme",
+        ));
+    }
+    for wanted in &desired.merchants {
+        check_slug("merchant_id", &wanted.merchant_id)?;
+        let old = registry.merchant_terms(&wanted.merchant_id);
+        let wanted = with_merchant_defaults(old.as_ref(), wanted.clone());
+        let lines = differences(old.as_ref().map(merchant_fields), merchant_fields(&wanted));
+        if !lines.is_empty() {
+            changes.extend(
+                lines
+                    .iter()
+                    .map(|line| format!("merchant {}: {line}", wanted.merchant_id)),
+            );
+            facts.push(v1::Fact {
+                fact: Some(F::Merchant(wanted)),
+            });
+        }
+    }
+    for wanted in &desired.promotions {
+        check_slug("promotion_id", &wanted.promotion_id)?;
+        let old = registry.promotion(&wanted.promotion_id);
+        let lines = differences(old.as_ref().map(promotion_fields), promotion_fields(wanted));
+        if !lines.is_empty() {
+            changes.extend(
+                lines
+                    .iter()
+                    .map(|line| format!("promotion {}: {line}", wanted.promotion_id)),
+            );
+            facts.push(v1::Fact {
+                fact: Some(F::Promotion(wanted.clone())),
+            });
+        }
+    }
+    Ok((facts, changes))
+}
+
+fn check_slug(field: &str, slug: &str) -> Result<(), HubError> {
+    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.&/ ".contains(c);
+    if slug.is_empty() || slug.len() > 63 || !slug.chars().all(ok) || slug.trim() != slug {
+        let text =
+            format!("\"{slug}\": 1-63 of a-z, 0-9, '-', '_', '.', '&', '/', and spaces inside");
+        return Err(HubError::field(field, "ID", text));
+    }
+    Ok(())
+}
+
+/// What is not given stays as it is.
+fn with_programme_defaults(
+    old: Option<&v1::Programme>,
+    mut wanted: v1::Programme,
+) -> v1::Programme {
+    if let Some(old) = old {
+        if wanted.name.is_empty() {
+            wanted.name.clone_from(&old.name);
+        }
+        if wanted.cycle_schedule() == v1::CycleSchedule::Unspecified {
+            wanted.cycle_schedule = old.cycle_schedule;
+        }
+        if wanted.negative_balance() == v1::NegativeBalancePolicy::Unspecified {
+            wanted.negative_balance = old.negative_balance;
+        }
+    } else {
+        if wanted.cycle_schedule() == v1::CycleSchedule::Unspecified {
+            wanted.cycle_schedule = v1::CycleSchedule::Monthly.into();
+        }
+        if wanted.negative_balance() == v1::NegativeBalancePolicy::Unspecified {
+            wanted.negative_balance = v1::NegativeBalancePolicy::Debt.into();
+        }
+    }
+    wanted
+}
+
+fn with_merchant_defaults(old: Option<&v1::Merchant>, mut wanted: v1::Merchant) -> v1::Merchant {
+    if wanted.state() == v1::MerchantState::Unspecified {
+        wanted.state = old.map_or(v1::MerchantState::Active.into(), |old| old.state);
+    }
+    if let Some(old) = old {
+        if wanted.display_name.is_empty() {
+            wanted.display_name.clone_from(&old.display_name);
+        }
+        if wanted.roles.is_empty() {
+            wanted.roles.clone_from(&old.roles);
+        }
+        if wanted.contract.is_none() {
+            wanted.contract.clone_from(&old.contract);
+        }
+    } else if wanted.roles.is_empty() {
+        wanted.roles = vec![v1::MerchantRole::Earn.into(), v1::MerchantRole::Burn.into()];
+    }
+    wanted
+}
+
+type Fields = Vec<(&'static str, String)>;
+
+fn differences(old: Option<Fields>, new: Fields) -> Vec<String> {
+    let Some(old) = old else {
+        let set = |(name, value): (&str, String)| {
+            (!value.is_empty()).then(|| format!("{name} = {value}"))
+        };
+        let all: Vec<String> = new.into_iter().filter_map(set).collect();
+        return vec![format!("new ({})", all.join(", "))];
+    };
+    let shown = |text: &str| {
+        if text.is_empty() {
+            "(none)".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    old.into_iter()
+        .zip(new)
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((name, before), (_, after))| {
+            format!("{name} {} -> {}", shown(&before), shown(&after))
+        })
+        .collect()
+}
+
+fn instant(at: Option<&prost_types::Timestamp>) -> String {
+    at.map(ToString::to_string).unwrap_or_default()
+}
+
+fn number(value: impl Into<i128>) -> String {
+    let value: i128 = value.into();
+    if value == 0 {
+        String::new()
+    } else {
+        value.to_string()
+    }
+}
+
+fn flag(value: bool) -> String {
+    if value { "yes".into() } else { String::new() }
+}
+
+fn programme_fields(p: &v1::Programme) -> Fields {
+    vec![
+        ("name", p.name.clone()),
+        ("currency_code", p.currency_code.clone()),
+        ("time_zone", p.time_zone.clone()),
+        ("reserve_per_point", p.reserve_per_point.clone()),
+        (
+            "expiry_rule",
+            p.expiry_rule()
+                .as_str_name()
+                .trim_start_matches("EXPIRY_RULE_")
+                .into(),
+        ),
+        ("expiry_months", number(p.expiry_months)),
+        ("sweep_dates", p.sweep_dates.join(" ")),
+        (
+            "negative_balance",
+            p.negative_balance()
+                .as_str_name()
+                .trim_start_matches("NEGATIVE_BALANCE_POLICY_")
+                .into(),
+        ),
+        (
+            "cycle_schedule",
+            p.cycle_schedule()
+                .as_str_name()
+                .trim_start_matches("CYCLE_SCHEDULE_")
+                .into(),
+        ),
+        ("effective_time", instant(p.effective_time.as_ref())),
+    ]
+}
+
+fn merchant_fields(m: &v1::Merchant) -> Fields {
+    let none = v1::Contract::default();
+    let c = m.contract.as_ref().unwrap_or(&none);
+    let roles: Vec<&str> = m
+        .roles()
+        .map(|r| r.as_str_name().trim_start_matches("MERCHANT_ROLE_"))
+        .collect();
+    let exposure = c
+        .exposure_redemption_bps
+        .map(|bps| bps.to_string())
+        .unwrap_or_default();
+    vec![
+        ("display_name", m.display_name.clone()),
+        (
+            "state",
+            m.state()
+                .as_str_name()
+                .trim_start_matches("MERCHANT_STATE_")
+                .into(),
+        ),
+        ("roles", roles.join(" ")),
+        (
+            "contract.funding_mode",
+            c.funding_mode()
+                .as_str_name()
+                .trim_start_matches("FUNDING_MODE_")
+                .into(),
+        ),
+        ("contract.earn_rate", c.earn_rate.clone()),
+        (
+            "contract.service_fee_per_point",
+            c.service_fee_per_point.clone(),
+        ),
+        ("contract.redemption_fee_bps", number(c.redemption_fee_bps)),
+        ("contract.breakage_share_bps", number(c.breakage_share_bps)),
+        (
+            "contract.merchant_computes_points",
+            flag(c.merchant_computes_points),
+        ),
+        ("contract.max_late_seconds", number(c.max_late_seconds)),
+        (
+            "contract.pending_until_return_window_ends",
+            flag(c.pending_until_return_window_ends),
+        ),
+        ("contract.return_days", number(c.return_days)),
+        (
+            "contract.authorisation_ttl_seconds",
+            number(c.authorisation_ttl_seconds),
+        ),
+        ("contract.refund_service_fee", flag(c.refund_service_fee)),
+        (
+            "contract.minimum_burn_points",
+            number(c.minimum_burn_points),
+        ),
+        ("contract.earn_cap_points", number(c.earn_cap_points)),
+        ("contract.net_debit_cap", c.net_debit_cap.clone()),
+        ("contract.collateral", c.collateral.clone()),
+        ("contract.exposure_redemption_bps", exposure),
+        ("contract.dispute_days", number(c.dispute_days)),
+        ("contract.tax_category", c.tax_category.clone()),
+        ("contract.settlement_account", c.settlement_account.clone()),
+        (
+            "contract.effective_time",
+            instant(c.effective_time.as_ref()),
+        ),
+    ]
+}
+
+fn promotion_fields(p: &v1::Promotion) -> Fields {
+    let bonus = match &p.bonus {
+        Some(v1::promotion::Bonus::Multiplier(k)) => format!("x{k}"),
+        Some(v1::promotion::Bonus::Rate(rate)) => format!("+{rate} points per unit"),
+        None => String::new(),
+    };
+    let shares: Vec<String> = p
+        .shares
+        .iter()
+        .map(|s| format!("{}:{}", s.merchant_id, s.share_bps))
+        .collect();
+    vec![
+        ("merchants", p.merchant_ids.join(" ")),
+        ("start_time", instant(p.start_time.as_ref())),
+        ("end_time", instant(p.end_time.as_ref())),
+        ("bonus", bonus),
+        ("shares", shares.join(" ")),
+        ("cap_points", number(p.cap_points)),
+    ]
+}

@@ -1,0 +1,138 @@
+//! A front end's whole work: calls go, bytes unchanged, to the owner of the log.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response};
+use tonic::{
+    Status,
+    body::Body,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+use tower::{Layer, Service, ServiceExt as _};
+
+use crate::{
+    error::HubError,
+    ownership::{Ownership, Role},
+};
+
+/// Marks a call that was forwarded once: it is not forwarded again.
+const FORWARDED: &str = "x-hansa-forwarded";
+
+/// Services of the hub proper; health and reflection answer for this process.
+const OURS: &str = "/hansa.v1.";
+
+/// Puts [`Forward`] in front of the services.
+#[derive(Clone)]
+pub struct ForwardLayer {
+    shared: Arc<Peers>,
+}
+
+struct Peers {
+    ownership: Ownership,
+    authority: Option<Certificate>,
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl ForwardLayer {
+    /// Forwards when `ownership` says that this is a front end. `authority` is that of other processes' certificates.
+    pub fn new(ownership: Ownership, authority: Option<Certificate>) -> Self {
+        Self {
+            shared: Arc::new(Peers {
+                ownership,
+                authority,
+                channels: Mutex::default(),
+            }),
+        }
+    }
+}
+
+impl<S> Layer<S> for ForwardLayer {
+    type Service = Forward<S>;
+
+    fn layer(&self, inner: S) -> Forward<S> {
+        Forward {
+            inner,
+            peers: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// Serves locally, or forwards.
+#[derive(Clone)]
+pub struct Forward<S> {
+    inner: S,
+    peers: Arc<Peers>,
+}
+
+impl Peers {
+    fn channel(&self, address: &str) -> Result<Channel, HubError> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(address) {
+            return Ok(channel.clone());
+        }
+        let mut endpoint = Endpoint::from_shared(address.to_owned())
+            .map_err(HubError::internal)?
+            .connect_timeout(Duration::from_secs(2))
+            .tcp_nodelay(true);
+        if address.starts_with("https:") {
+            let mut tls = ClientTlsConfig::new().with_native_roots();
+            if let Some(authority) = &self.authority {
+                tls = tls.ca_certificate(authority.clone());
+            }
+            endpoint = endpoint.tls_config(tls).map_err(HubError::internal)?;
+        }
+        let channel = endpoint.connect_lazy();
+        channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+impl<S> Service<Request<Body>> for Forward<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Answer<S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let address = match self.peers.ownership.role() {
+            Role::FrontEnd { address } if request.uri().path().starts_with(OURS) => address,
+            Role::FrontEnd { .. } | Role::Owner { .. } | Role::Starting => {
+                return Box::pin(self.inner.call(request));
+            }
+        };
+        if request.headers().contains_key(FORWARDED) {
+            return Box::pin(async { Ok(Status::from(HubError::not_owner()).into_http()) });
+        }
+        request
+            .headers_mut()
+            .insert(FORWARDED, HeaderValue::from_static("1"));
+        let channel = self.peers.channel(&address);
+        Box::pin(async move {
+            let forwarded = async {
+                channel?.oneshot(request).await.map_err(|error| {
+                    tracing::warn!(%error, address, "the owner of the log does not answer");
+                    HubError::not_owner()
+                })
+            };
+            Ok(forwarded
+                .await
+                .unwrap_or_else(|error| Status::from(error).into_http()))
+        })
+    }
+}

@@ -1,0 +1,521 @@
+//! One hub process: opens the store, serves gRPC, and is either the log's owner or a front end of it.
+//!
+//! All processes take calls; one holds the gate. A front end forwards what it receives, bytes unchanged, to the owner.
+//! A replica takes over when the heartbeat stood still for 5 s of its own monotonic clock.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use hansa_proto::v1::{
+    self, alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
+    exchange_service_server::ExchangeServiceServer, log_service_server::LogServiceServer,
+    member_service_server::MemberServiceServer, statement_service_server::StatementServiceServer,
+    test_clock_service_server::TestClockServiceServer,
+};
+use hansa_store::{Kind, Store, StoreOptions};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+
+use crate::{
+    anchor::Anchoring,
+    auth::Authenticator,
+    clock::Clock,
+    convert::timestamp,
+    error::HubError,
+    forward::ForwardLayer,
+    home::Home,
+    limits::{LimitOptions, Limits},
+    ownership::{Ownership, Role},
+    registry::SharedRegistry,
+    sequencer::{
+        Job, Sequencer,
+        driver::{self, Driver, Metrics, Options, Stop},
+        recovery::LoadError,
+    },
+    services::{Api, Shared},
+    signer::Signer,
+};
+
+/// A heartbeat that stood still this long belongs to nobody.
+const DEAD_AFTER: Duration = Duration::from_secs(5);
+
+/// Between two looks at the gate, and two heartbeats.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Version of the rules by which this release decides.
+pub const RULES_VERSION: u32 = 1;
+
+/// Jobs that queue for the sequencer at most.
+const QUEUE: usize = 4_096;
+
+/// Certificates.
+#[derive(Debug, Clone, Default)]
+pub struct TlsOptions {
+    /// PEM file of the server's certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file of its key.
+    pub key: PathBuf,
+    /// PEM file of the authorities of client certificates; set means that clients must have one.
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// How a hub process runs.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// `sqlite:PATH` or `postgres://...`.
+    pub database: String,
+    /// Directory of keys and of the anchored checkpoint.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Base URL at which other hub processes reach this one. Default: `http://` and the address listened on.
+    pub advertise: Option<String>,
+    /// `aud` that tokens must name.
+    pub audience: String,
+    /// Name of a log that does not exist yet.
+    pub origin: String,
+    /// Start of the test clock, microseconds; only for stores made with one.
+    pub test_clock: Option<i64>,
+    /// Sizes of the sequencer's memory.
+    pub sequencer: Options,
+    /// Limits of each merchant.
+    pub limits: LimitOptions,
+    /// TLS; none means plain text.
+    pub tls: Option<TlsOptions>,
+    /// PEM file of the authority that other hub processes' certificates come from.
+    pub peer_authority: Option<PathBuf>,
+    /// Written with the address when calls are taken.
+    pub ready_file: Option<PathBuf>,
+}
+
+/// Runs until `shutdown`; finishes what it accepted before it returns.
+pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let home = Home::open(&options.data_dir)?;
+    let listener = TcpListener::bind(options.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; choose another --listen address",
+            options.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let owner = owner_name(&address);
+    let store_options = StoreOptions {
+        application_name: format!("hansa-{owner}"),
+        ..StoreOptions::default()
+    };
+    let store = Store::open(&options.database, &store_options)
+        .await
+        .with_context(|| {
+            format!(
+                "cannot open the database {}",
+                without_password(&options.database)
+            )
+        })?;
+    let clock = options.test_clock.map_or(Clock::System, Clock::test);
+    let registry = SharedRegistry::default();
+    let (sequencer, jobs) = Sequencer::channel(QUEUE);
+    let ownership = Ownership::default();
+    let signer = Arc::new(Signer::new(home.hub_key()?, &options.origin)?);
+    let scheme = if options.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let advertise = options
+        .advertise
+        .clone()
+        .unwrap_or_else(|| format!("{scheme}://{address}"));
+    let api = Api(Arc::new(Shared {
+        sequencer,
+        registry: registry.clone(),
+        auth: Authenticator::new(registry.clone(), clock.clone(), &options.audience),
+        clock: clock.clone(),
+        store: store.clone(),
+        limits: Limits::new(options.limits.clone()),
+        ownership: ownership.clone(),
+        signer: Arc::clone(&signer),
+        alias_key: home.alias_key()?,
+    }));
+
+    let (serving, mut is_serving) = watch::channel(false);
+    let keeper = Keeper {
+        store,
+        signer,
+        clock,
+        registry,
+        ownership: ownership.clone(),
+        home,
+        options: options.clone(),
+        owner,
+        advertise,
+        serving,
+        shutdown: shutdown.clone(),
+        metrics: Metrics::default(),
+    };
+    let keeper: JoinHandle<anyhow::Result<()>> =
+        tokio::spawn(async move { keeper.run(jobs).await });
+
+    let ready = options.ready_file.clone();
+    let role = ownership.clone();
+    tokio::spawn(async move {
+        loop {
+            let front_end = matches!(role.role(), Role::FrontEnd { .. });
+            if *is_serving.borrow() || front_end {
+                tracing::info!(%address, "taking calls");
+                if let Some(path) = ready {
+                    let _ = std::fs::write(path, address.to_string());
+                }
+                return;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(50), is_serving.changed()).await;
+        }
+    });
+
+    let grpc = serve_grpc(api, &options, listener, ownership, shutdown.clone());
+    tokio::pin!(grpc);
+    let mut keeper = keeper;
+    tokio::select! {
+        served = &mut grpc => {
+            shutdown.cancel();
+            served?;
+            keeper.await??;
+        }
+        kept = &mut keeper => {
+            // The keeper ends by itself only when it cannot go on.
+            let failed = kept?;
+            shutdown.cancel();
+            failed?;
+            grpc.await?;
+        }
+    }
+    Ok(())
+}
+
+async fn serve_grpc(
+    api: Api,
+    options: &ServerOptions,
+    listener: TcpListener,
+    ownership: Ownership,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ExchangeServiceServer<Api>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(hansa_proto::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let mut server = Server::builder()
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(60)))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(16 << 20);
+    if let Some(tls) = &options.tls {
+        server = server.tls_config(tls_config(tls)?)?;
+    }
+    let peer_authority = match &options.peer_authority {
+        Some(path) => Some(Certificate::from_pem(read(path)?)),
+        None => None,
+    };
+    // An envelope is at most 1 MiB of payload, with some room for the rest of the request.
+    let limit = hansa_proto::MAX_BATCH_BYTES + (64 << 10);
+    let large = 16 << 20;
+    let clock_service = api
+        .0
+        .clock
+        .is_test()
+        .then(|| TestClockServiceServer::new(api.clone()));
+    let drained = {
+        let shutdown = shutdown.clone();
+        async move { shutdown.cancelled().await }
+    };
+    server
+        .layer(ForwardLayer::new(ownership, peer_authority))
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(ExchangeServiceServer::new(api.clone()).max_decoding_message_size(limit))
+        .add_service(AllianceServiceServer::new(api.clone()).max_encoding_message_size(large))
+        .add_service(MemberServiceServer::new(api.clone()))
+        .add_service(CycleServiceServer::new(api.clone()).max_encoding_message_size(large))
+        .add_service(StatementServiceServer::new(api.clone()))
+        .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
+        .add_optional_service(clock_service)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), drained)
+        .await
+        .context("the gRPC server failed")
+}
+
+fn tls_config(tls: &TlsOptions) -> anyhow::Result<ServerTlsConfig> {
+    let identity = Identity::from_pem(read(&tls.certificate)?, read(&tls.key)?);
+    let config = ServerTlsConfig::new().identity(identity);
+    Ok(match &tls.client_authorities {
+        Some(path) => config.client_ca_root(Certificate::from_pem(read(path)?)),
+        None => config,
+    })
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Unique among processes on one database: what a successor terminates backends by.
+fn owner_name(address: &SocketAddr) -> String {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos() & 0xffff_ffff);
+    format!("{}-{}-{nanos:08x}", std::process::id(), address.port())
+}
+
+/// A database URL that may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    match rest.split_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:***@{host}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// Keeps the gate, or watches it.
+struct Keeper {
+    store: Store,
+    signer: Arc<Signer>,
+    clock: Clock,
+    registry: SharedRegistry,
+    ownership: Ownership,
+    home: Home,
+    options: ServerOptions,
+    owner: String,
+    advertise: String,
+    serving: watch::Sender<bool>,
+    shutdown: CancellationToken,
+    metrics: Metrics,
+}
+
+impl Keeper {
+    async fn run(self, mut jobs: mpsc::Receiver<Job>) -> anyhow::Result<()> {
+        let mut failures = 0_u32;
+        while let Some(epoch) = self.acquire(&mut jobs).await? {
+            let taken_at = Instant::now();
+            let stop = self.own(&mut jobs, epoch).await;
+            match stop {
+                Stop::Shutdown => {
+                    driver::refuse_all(&mut jobs, &shutting_down());
+                    self.store.close().await?;
+                    return Ok(());
+                }
+                Stop::Fenced => {
+                    tracing::warn!(
+                        epoch,
+                        "another hub owns the log now; this one is a front end"
+                    );
+                    // What this process had accepted as the owner is not forwarded: its callers send it again.
+                    driver::refuse_all(&mut jobs, &HubError::not_owner());
+                }
+                Stop::Failed(LoadError::Corrupt(cause)) => {
+                    driver::refuse_all(&mut jobs, &HubError::not_owner());
+                    anyhow::bail!("the log cannot be served: {cause}");
+                }
+                Stop::Failed(LoadError::Store(error)) => {
+                    let restarts = &self.metrics.restarts;
+                    restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    failures = if taken_at.elapsed() > Duration::from_secs(60) {
+                        1
+                    } else {
+                        failures + 1
+                    };
+                    tracing::error!(%error, cause = ?std::error::Error::source(&error).map(ToString::to_string), failures, "the sequencer restarts");
+                    driver::refuse_all(&mut jobs, &HubError::from(error));
+                    let pause = Duration::from_millis(100 << failures.min(6));
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.shutdown.cancelled() => return Ok(()),
+                    }
+                }
+            }
+        }
+        driver::refuse_all(&mut jobs, &shutting_down());
+        Ok(())
+    }
+
+    /// Waits until the gate is this process's; `None` on shutdown. Meanwhile this is a front end.
+    async fn acquire(&self, jobs: &mut mpsc::Receiver<Job>) -> anyhow::Result<Option<u64>> {
+        if self.store.kind() == Kind::Sqlite {
+            // The lock file keeps every other process away.
+            return Ok(Some(
+                self.store
+                    .take_gate(&self.owner, &self.advertise, None)
+                    .await?,
+            ));
+        }
+        let mut seen: Option<(u64, u64, Instant)> = None;
+        loop {
+            if self.shutdown.is_cancelled() {
+                return Ok(None);
+            }
+            driver::refuse_all(jobs, &HubError::not_owner());
+            match self.store.read_gate().await {
+                Err(error) => tracing::warn!(%error, "the gate cannot be read"),
+                Ok(gate) => {
+                    let expected = match gate {
+                        None => Some(0),
+                        // An earlier epoch of this very process, or one that ended in good order.
+                        Some(gate) if gate.owner == self.owner || gate.address.is_empty() => {
+                            Some(gate.epoch)
+                        }
+                        Some(gate) => {
+                            self.ownership.set(Role::FrontEnd {
+                                address: gate.address.clone(),
+                            });
+                            let same = seen.filter(|(epoch, beat, _)| {
+                                (*epoch, *beat) == (gate.epoch, gate.beat)
+                            });
+                            let since = same.map_or_else(Instant::now, |(_, _, since)| since);
+                            seen = Some((gate.epoch, gate.beat, since));
+                            let dead = since.elapsed() >= DEAD_AFTER + self.jitter();
+                            if dead {
+                                tracing::warn!(
+                                    epoch = gate.epoch,
+                                    owner = gate.owner,
+                                    "the owner is silent; taking over"
+                                );
+                                let name = format!("hansa-{}", gate.owner);
+                                let ended = self.store.terminate_backends_of(&name).await;
+                                tracing::info!(?ended, "backends of the silent owner terminated");
+                            }
+                            dead.then_some(gate.epoch)
+                        }
+                    };
+                    if let Some(expected) = expected {
+                        match self
+                            .store
+                            .take_gate(&self.owner, &self.advertise, Some(expected))
+                            .await
+                        {
+                            Ok(epoch) => return Ok(Some(epoch)),
+                            Err(error) => {
+                                tracing::info!(%error, "somebody else took the gate");
+                                seen = None;
+                            }
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(BEAT) => {}
+                () = self.shutdown.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Up to half a second that differs between processes, so that replicas do not race.
+    fn jitter(&self) -> Duration {
+        let sum: u64 = self.owner.bytes().map(u64::from).sum();
+        Duration::from_millis((sum * 37) % 500)
+    }
+
+    async fn own(&self, jobs: &mut mpsc::Receiver<Job>, epoch: u64) -> Stop {
+        let fenced = CancellationToken::new();
+        let beats = self.spawn_heartbeat(epoch, fenced.clone());
+        let anchor = self.options.data_dir.join("checkpoint.note");
+        let anchoring = match Anchoring::open(anchor, self.signer.verifier(), self.signer.origin())
+        {
+            Ok(anchoring) => anchoring,
+            Err(error) => return Stop::Failed(LoadError::Corrupt(error.to_string())),
+        };
+        let genesis = || self.genesis();
+        let driver = Driver {
+            store: &self.store,
+            signer: &self.signer,
+            clock: &self.clock,
+            registry: &self.registry,
+            options: &self.options.sequencer,
+            metrics: &self.metrics,
+            anchoring: &anchoring,
+            genesis: &genesis,
+            serving: &self.serving,
+            shutdown: &self.shutdown,
+            fenced: &fenced,
+        };
+        let confirmed_at = (self.store.kind() == Kind::Postgres).then(Instant::now);
+        self.ownership.set(Role::Owner { confirmed_at });
+        let stop = driver.run(jobs, epoch).await;
+        beats.abort();
+        self.ownership.set(Role::Starting);
+        if matches!(stop, Stop::Shutdown) {
+            // An empty address tells the others that they need not wait.
+            let _ = self.store.heartbeat(epoch, "").await;
+        }
+        stop
+    }
+
+    fn spawn_heartbeat(&self, epoch: u64, fenced: CancellationToken) -> JoinHandle<()> {
+        let (store, advertise, ownership) = (
+            self.store.clone(),
+            self.advertise.clone(),
+            self.ownership.clone(),
+        );
+        let replicated = store.kind() == Kind::Postgres;
+        tokio::spawn(async move {
+            loop {
+                // Taken before the question: the answer may be old when it arrives.
+                let asked_at = Instant::now();
+                match store.heartbeat(epoch, &advertise).await {
+                    Ok(true) if replicated => ownership.set(Role::Owner {
+                        confirmed_at: Some(asked_at),
+                    }),
+                    Ok(true) => {}
+                    Ok(false) => {
+                        ownership.set(Role::Starting);
+                        fenced.cancel();
+                        return;
+                    }
+                    Err(error) => tracing::warn!(%error, "the heartbeat failed"),
+                }
+                tokio::time::sleep(BEAT).await;
+            }
+        })
+    }
+
+    fn genesis(&self) -> v1::Genesis {
+        let operator_keys = self.home.operator_keys().unwrap_or_default();
+        let now = self.clock.now_micros();
+        v1::Genesis {
+            origin: self.signer.origin().to_owned(),
+            rules_version: RULES_VERSION,
+            hub_public_key: self.signer.public_key().to_vec(),
+            operator_keys: operator_keys
+                .into_iter()
+                .map(|(key_id, public_key)| v1::Key {
+                    key_id,
+                    public_key: public_key.to_vec(),
+                    valid_from: Some(timestamp(now)),
+                    ..v1::Key::default()
+                })
+                .collect(),
+            test_clock: self.clock.is_test(),
+        }
+    }
+}
+
+fn shutting_down() -> HubError {
+    HubError::new(
+        crate::error::Reason::ShuttingDown,
+        "the hub shuts down; send the same bytes again",
+    )
+}

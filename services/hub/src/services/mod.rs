@@ -1,0 +1,68 @@
+//! The gRPC services: a file per service, each handler small. What they share is [`Shared`].
+
+pub mod alliance;
+pub mod clock;
+pub mod cycles;
+pub mod exchange;
+pub mod log;
+pub mod members;
+pub mod page;
+
+use std::sync::Arc;
+
+use hansa_store::Store;
+use tonic::{Request, Status};
+
+use crate::{
+    auth::{Authenticator, Caller},
+    clock::Clock,
+    error::HubError,
+    limits::Limits,
+    ownership::Ownership,
+    registry::SharedRegistry,
+    sequencer::Sequencer,
+    signer::Signer,
+};
+
+/// What the services share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where decisions are made.
+    pub sequencer: Sequencer,
+    /// Keys and terms as of the last commit.
+    pub registry: SharedRegistry,
+    /// Verifies tokens.
+    pub auth: Authenticator,
+    /// The hub's clock.
+    pub clock: Clock,
+    /// For reads of the log itself.
+    pub store: Store,
+    /// Per merchant.
+    pub limits: Limits,
+    /// Whether this process may answer.
+    pub ownership: Ownership,
+    /// Signs; here for the verifier key.
+    pub signer: Arc<Signer>,
+    /// Hashes enrolment keys.
+    pub alias_key: ring::hmac::Key,
+}
+
+/// All services; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api(pub Arc<Shared>);
+
+impl Api {
+    /// The caller of a request, where this process may answer at all.
+    pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, HubError> {
+        self.0.ownership.check()?;
+        self.0.auth.caller(request.metadata())
+    }
+}
+
+/// What handlers return.
+pub type Answer<T> = Result<tonic::Response<T>, Status>;
+
+/// A successful answer.
+pub fn ok<T>(value: T) -> Answer<T> {
+    Ok(tonic::Response::new(value))
+}

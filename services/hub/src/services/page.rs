@@ -1,0 +1,63 @@
+//! Opaque page tokens.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::error::HubError;
+
+/// Rows of a page: `default` for 0, 1 000 at most.
+pub fn size(asked: i32, default: usize) -> Result<usize, HubError> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(default),
+        Ok(size @ 1..=1_000) => Ok(size),
+        _ => Err(HubError::field(
+            "page_size",
+            "OUT_OF_RANGE",
+            "1 to 1 000, or 0 for the default",
+        )),
+    }
+}
+
+/// Where a page begins. Tokens are bound to `what` they page through.
+pub fn start(token: &str, what: &str) -> Result<u64, HubError> {
+    if token.is_empty() {
+        return Ok(0);
+    }
+    let broken = || {
+        HubError::field(
+            "page_token",
+            "INVALID",
+            "pass the token of the answer before, unchanged",
+        )
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| broken())?;
+    let (name, at) = bytes
+        .split_at_checked(bytes.len().saturating_sub(8))
+        .ok_or_else(broken)?;
+    if name != what.as_bytes() {
+        return Err(broken());
+    }
+    Ok(u64::from_be_bytes(at.try_into().map_err(|_| broken())?))
+}
+
+/// The token of the page that begins at `at`.
+pub fn token(what: &str, at: u64) -> String {
+    let mut bytes = what.as_bytes().to_vec();
+    bytes.extend_from_slice(&at.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_bound_to_what_they_page_through() {
+        assert_eq!(start(&token("lots", 7), "lots").ok(), Some(7));
+        assert_eq!(start("", "lots").ok(), Some(0));
+        assert!(start(&token("keys", 7), "lots").is_err());
+        assert!(start("%", "lots").is_err());
+        assert!(start("AA", "lots").is_err());
+        assert!(size(1_001, 10).is_err() && size(-1, 10).is_err());
+        assert_eq!(size(0, 10).ok(), Some(10));
+    }
+}
