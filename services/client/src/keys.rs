@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use ring::digest::{SHA256, digest};
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 /// Bytes of an Ed25519 public key.
@@ -28,6 +28,12 @@ const PUBLIC_TAG: &str = "PUBLIC KEY";
 /// DER in front of the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 section 4).
 const SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+/// DER in front of the 32 secret bytes of an Ed25519 key in PKCS#8 version 1 (RFC 8410 section 7). The version 2 that
+/// ring would write is encoded in a way that OpenSSL and Python refuse.
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
 /// What can go wrong with a key. Never carries key material.
@@ -65,9 +71,11 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::Random`].
     pub fn generate() -> Result<Self, KeyError> {
-        let document =
-            Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
-        Self::from_pkcs8(document.as_ref())
+        let mut secret = [0; 32];
+        SystemRandom::new()
+            .fill(&mut secret)
+            .map_err(|_| KeyError::Random)?;
+        Self::from_pkcs8(&[&PKCS8_PREFIX[..], &secret[..]].concat())
     }
 
     /// Reads PKCS#8 DER, version 1 (OpenSSL, Python) or 2 (ring).
@@ -306,6 +314,15 @@ mod tests {
         assert_eq!(loaded.sign(b"x"), key.sign(b"x"));
         assert_eq!(loaded.key_id(), key.key_id());
         assert!(matches!(key.save(&path), Err(KeyError::Io(_))));
+    }
+
+    #[test]
+    fn a_saved_key_has_the_form_of_rfc_8410_that_others_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        SigningKey::generate().unwrap().save(&path).unwrap();
+        let der = pem_contents(&fs::read_to_string(&path).unwrap(), PRIVATE_TAG).unwrap();
+        assert_eq!((&der[..16], der.len()), (&PKCS8_PREFIX[..], 48));
     }
 
     #[test]
