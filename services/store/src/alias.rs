@@ -55,13 +55,14 @@ impl Store {
         }
         match self.backend() {
             Backend::Sqlite(db) => {
+                let mut reader = db.readers.acquire().await?;
                 let mut start = 0;
                 for (text, chunk, places) in RESOLVE.split_padded(hashes) {
                     let mut query = sqlx::query(text);
                     for place in 0..places {
                         query = query.bind(&chunk[place.min(chunk.len() - 1)][..]);
                     }
-                    for row in query.fetch_all(&db.readers).await? {
+                    for row in query.fetch_all(&mut *reader).await? {
                         let place: usize = unsigned(row.try_get(0)?)?;
                         if place < chunk.len() {
                             found[start + place] = Some(unsigned(row.try_get(1)?)?);

@@ -258,12 +258,13 @@ impl Store {
         }
         match self.backend() {
             Backend::Sqlite(db) => {
+                let mut reader = db.readers.acquire().await?;
                 for (text, chunk, places) in HASHES.split_padded(&seqs) {
                     let mut query = sqlx::query(text);
                     for place in 0..places {
                         query = query.bind(chunk[place.min(chunk.len() - 1)]);
                     }
-                    push!(query.fetch_all(&db.readers).await?);
+                    push!(query.fetch_all(&mut *reader).await?);
                 }
             }
             Backend::Postgres(db) => {

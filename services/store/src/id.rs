@@ -97,6 +97,7 @@ pub(crate) async fn find_keyed(
     }
     match store.backend() {
         Backend::Sqlite(db) => {
+            let mut reader = db.readers.acquire().await?;
             let mut start = 0;
             for (text, chunk, places) in sqlite.split_padded(keys) {
                 let mut query = sqlx::query(text);
@@ -104,7 +105,7 @@ pub(crate) async fn find_keyed(
                     let (merchant, key) = &chunk[place.min(chunk.len() - 1)];
                     query = query.bind(signed32(*merchant)?).bind(&key[..]);
                 }
-                for row in query.fetch_all(&db.readers).await? {
+                for row in query.fetch_all(&mut *reader).await? {
                     let place: usize = unsigned(row.try_get(0)?)?;
                     if place < chunk.len() {
                         found[start + place] = Some(unsigned(row.try_get(1)?)?);

@@ -91,12 +91,13 @@ impl Store {
         let mut found = Vec::with_capacity(keys.len());
         match self.backend() {
             Backend::Sqlite(db) => {
+                let mut reader = db.readers.acquire().await?;
                 for (text, chunk, places) in LOAD.split_padded(&keys) {
                     let mut query = sqlx::query(text);
                     for place in 0..places {
                         query = query.bind(chunk[place.min(chunk.len() - 1)]);
                     }
-                    push_members!(found, query.fetch_all(&db.readers).await?);
+                    push_members!(found, query.fetch_all(&mut *reader).await?);
                 }
             }
             Backend::Postgres(db) => {

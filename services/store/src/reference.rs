@@ -97,12 +97,13 @@ impl Store {
         }
         match self.backend() {
             Backend::Sqlite(db) => {
+                let mut reader = db.readers.acquire().await?;
                 for (text, chunk, places) in OF_MEMBERS.split_padded(&members) {
                     let mut query = sqlx::query(text).bind(merchant);
                     for place in 0..places {
                         query = query.bind(chunk[place.min(chunk.len() - 1)]);
                     }
-                    push!(query.fetch_all(&db.readers).await?);
+                    push!(query.fetch_all(&mut *reader).await?);
                 }
             }
             Backend::Postgres(db) => {
