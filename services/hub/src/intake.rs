@@ -170,7 +170,8 @@ pub fn elements(payload: &Bytes) -> Result<Vec<Bytes>, HubError> {
         .messages)
 }
 
-fn decode(payload: &Bytes) -> Result<Vec<Prepared>, HubError> {
+/// The messages of a batch's payload, all in order; or every violation of the field rules.
+pub fn decode(payload: &Bytes) -> Result<Vec<Prepared>, HubError> {
     let elements = elements(payload)?;
     if elements.len() > MAX_BATCH_MESSAGES {
         return Err(too_large());

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hansa_client::leaf::{leaf_data, leaf_hash};
 use hansa_proto::v1;
 use hansa_settlement::{
-    Body, Context, Instant, Member, MemberId, MerchantIx, Message, Pos, Recorded, append_effects,
-    apply_global, apply_member, decide, due,
+    Body, Context, Instant, Member, MemberId, MerchantIx, Message, Pos, Recorded, append_effects, apply_global,
+    decide_mut, due_mut,
 };
 use hansa_store::{AliasRow, CheckpointRow, EntryRow, Group, IdRow, ReferenceRow};
 use prost::Message as _;
@@ -20,12 +20,13 @@ use super::{
     BatchReply, Job, MemberView, Reply, View,
     ids::{Id, Known},
     prefetch::Fetched,
+    resolve::{repeated, resolve},
     state::{FirstEntry, State},
 };
 use crate::{
     convert::{self, timestamp},
     error::HubError,
-    intake::{Action, Prepared, PreparedBatch},
+    intake::{Prepared, PreparedBatch},
     signer::Signer,
     tlog::Extension,
 };
@@ -267,34 +268,19 @@ impl<'a> Deciding<'a> {
     ) -> Result<v1::Outcome, HubError> {
         let index = first.index() as usize;
         let same_batch = first.seq() == self.state.next_seq;
-        let (same_bytes, mut outcome) = if same_batch {
-            (
-                batch.messages[index].bytes == message.bytes,
-                outcomes_so_far[index].clone(),
-            )
-        } else {
-            let entry = self.first_entry(first.seq())?;
-            let (Some(bytes), Some(outcome)) =
-                (entry.elements.get(index), entry.outcomes.get(index))
-            else {
-                return Err(HubError::internal(format!(
-                    "entry {} has no message {index}",
-                    first.seq()
-                )));
-            };
-            (*bytes == message.bytes, outcome.clone())
-        };
-        if !same_bytes {
-            outcome = v1::Outcome {
-                code: v1::ResultCode::ModifiedRequest.into(),
-                ..v1::Outcome::default()
-            };
-        } else {
-            outcome.replayed = true;
+        if same_batch {
+            let same_bytes = batch.messages[index].bytes == message.bytes;
+            return Ok(repeated(first, &outcomes_so_far[index], same_bytes));
         }
-        outcome.leaf_index = Some(first.seq());
-        outcome.entry_position = first.index();
-        Ok(outcome)
+        let entry = self.first_entry(first.seq())?;
+        let (Some(bytes), Some(outcome)) = (entry.elements.get(index), entry.outcomes.get(index))
+        else {
+            return Err(HubError::internal(format!(
+                "entry {} has no message {index}",
+                first.seq()
+            )));
+        };
+        Ok(repeated(first, outcome, *bytes == message.bytes))
     }
 
     fn first_entry(&self, seq: u64) -> Result<Arc<FirstEntry>, HubError> {
@@ -327,52 +313,7 @@ impl<'a> Deciding<'a> {
                     .get(&(merchant, message.reference))
                     .copied()
             });
-        let original = |id: &Id| self.seen(merchant, id);
-        let body = match &message.action {
-            Action::Accrual {
-                currency,
-                amount,
-                points,
-            } => Body::Accrual {
-                currency: *currency,
-                amount_micros: *amount,
-                points: *points,
-            },
-            Action::Reversal {
-                original: id,
-                currency,
-                amount,
-            } => Body::AccrualReversal {
-                original: original(id),
-                currency: *currency,
-                amount_micros: *amount,
-            },
-            Action::Authorisation { points } => Body::Authorisation { points: *points },
-            Action::Capture {
-                original: id,
-                points,
-            } => Body::Capture {
-                authorisation: original(id),
-                points: *points,
-            },
-            Action::Void { original: id } => Body::Void {
-                authorisation: original(id),
-            },
-            Action::Refund {
-                original: id,
-                points,
-            } => Body::Refund {
-                capture: original(id),
-                points: *points,
-            },
-        };
-        let resolved = Message {
-            sender: MerchantIx(merchant),
-            message_id: message.id,
-            event_time: Instant(message.event_time),
-            member: number.map(MemberId),
-            body,
-        };
+        let resolved = resolve(merchant, message, number, |id| self.seen(merchant, id));
         let mut member = match number {
             Some(number) => self.state.member(number)?,
             None => Member::default(),
@@ -381,17 +322,12 @@ impl<'a> Deciding<'a> {
             decided_at: Instant(self.decided_at),
             pos,
         };
-        let decision = decide(&self.state.global, &member, &context, &resolved);
+        let decision = decide_mut(&self.state.global, &mut member, &context, &resolved);
         for effect in &decision.effects {
             apply_global(&mut self.state.global, effect, pos);
         }
         if let Some(number) = number {
-            for effect in &decision.effects {
-                apply_member(&mut member, effect, pos);
-            }
-            if !decision.effects.is_empty() {
-                self.state.put(number, pos.seq(), &member, &mut self.buffer);
-            }
+            self.state.put(number, pos.seq(), &member, &mut self.buffer);
         }
         let record = Recorded {
             index: pos.index(),
@@ -488,13 +424,12 @@ impl<'a> Deciding<'a> {
         for &number in members {
             let pos = Pos::new(seq, u32::try_from(numbers.len()).unwrap_or(u32::MAX));
             let mut member = self.state.member(number)?;
-            let done = due(&self.state.global, &member, Instant(until), pos);
+            let done = due_mut(&self.state.global, &mut member, Instant(until), pos);
             if done.is_empty() {
                 continue;
             }
             for effect in &done {
                 apply_global(&mut self.state.global, effect, pos);
-                apply_member(&mut member, effect, pos);
             }
             self.state.put(number, seq, &member, &mut self.buffer);
             append_effects(
@@ -606,9 +541,7 @@ impl<'a> Deciding<'a> {
             Some(number) => {
                 let mut member = self.state.member(number)?;
                 let pos = Pos::new(self.state.next_seq, 0);
-                for effect in &due(&self.state.global, &member, Instant(self.decided_at), pos) {
-                    apply_member(&mut member, effect, pos);
-                }
+                due_mut(&self.state.global, &mut member, Instant(self.decided_at), pos);
                 Some(MemberView {
                     member,
                     size: self.state.next_seq,

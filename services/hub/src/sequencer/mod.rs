@@ -7,6 +7,7 @@
 //!
 //! - [`driver`]: the loop, restarts, the gate
 //! - [`group`]: deciding
+//! - [`resolve`]: a message's references
 //! - [`prefetch`]: what a group needs from the store
 //! - [`recovery`]: loading
 //! - [`projection`]: writing behind the commit
@@ -22,6 +23,7 @@ pub mod prefetch;
 pub mod projection;
 pub mod recovery;
 pub mod references;
+pub mod resolve;
 pub mod state;
 
 use bytes::Bytes;
