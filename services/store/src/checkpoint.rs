@@ -20,6 +20,8 @@ const INSERT: &str = "INSERT INTO checkpoint (tree_size, note) VALUES ($1, $2)";
 const ONE: &str = "SELECT tree_size, note FROM checkpoint WHERE tree_size = $1";
 const COVERING: &str =
     "SELECT tree_size, note FROM checkpoint WHERE tree_size >= $1 ORDER BY tree_size LIMIT 1";
+const RANGE: &str =
+    "SELECT tree_size, note FROM checkpoint WHERE tree_size >= $1 ORDER BY tree_size LIMIT $2";
 const NEWEST: &str = "SELECT tree_size, note FROM checkpoint ORDER BY tree_size DESC LIMIT 1";
 
 macro_rules! checkpoint_of {
@@ -60,6 +62,39 @@ impl Store {
             Backend::Sqlite(db) => checkpoint_of!(sqlx::query(COVERING).bind(size), &db.readers),
             Backend::Postgres(db) => checkpoint_of!(sqlx::query(COVERING).bind(size), &db.readers),
         }
+    }
+
+    /// The checkpoints of at least this many leaves, at most `max_rows`, smallest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn checkpoints(
+        &self,
+        from_tree_size: u64,
+        max_rows: u32,
+    ) -> Result<Vec<CheckpointRow>, StoreError> {
+        let from = signed(from_tree_size)?;
+        let mut checkpoints = Vec::new();
+        macro_rules! range {
+            ($readers:expr) => {
+                let query = sqlx::query(RANGE).bind(from).bind(i64::from(max_rows));
+                for row in query.fetch_all($readers).await? {
+                    checkpoints.push(CheckpointRow {
+                        tree_size: unsigned(row.try_get(0)?)?,
+                        note: row.try_get(1)?,
+                    });
+                }
+            };
+        }
+        match self.backend() {
+            Backend::Sqlite(db) => {
+                range!(&db.readers);
+            }
+            Backend::Postgres(db) => {
+                range!(&db.readers);
+            }
+        }
+        Ok(checkpoints)
     }
 
     /// The newest checkpoint.

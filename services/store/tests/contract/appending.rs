@@ -52,6 +52,12 @@ async fn a_group_is_read_back_as_it_was_written(database: Database) {
         [Some(5), None]
     );
     assert_eq!(store.checkpoint(4).await.unwrap(), first.checkpoint);
+    let both = store.checkpoints(1, 10).await.unwrap();
+    assert_eq!(both.iter().map(|c| c.tree_size).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(Some(&both[0]), first.checkpoint.as_ref());
+    assert_eq!(store.checkpoints(1, 1).await.unwrap(), both[..1]);
+    assert_eq!(store.checkpoints(5, 10).await.unwrap(), both[1..]);
+    assert_eq!(store.checkpoints(6, 10).await.unwrap(), []);
 }
 
 async fn a_duplicate_key_of_any_kind_rolls_the_group_back(database: Database) {
