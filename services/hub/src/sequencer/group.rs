@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hansa_client::leaf::{leaf_data, leaf_hash};
 use hansa_proto::v1;
 use hansa_settlement::{
-    Body, Context, Instant, Member, MemberId, MerchantIx, Message, Pos, Recorded, append_effects, apply_global,
-    decide_mut, due_mut,
+    Context, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global, decide_mut,
+    due_mut,
 };
 use hansa_store::{AliasRow, CheckpointRow, EntryRow, Group, IdRow, ReferenceRow};
 use prost::Message as _;
