@@ -23,9 +23,8 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming};
 
 use crate::{
     anchor::Anchoring,
@@ -216,8 +215,6 @@ async fn serve_grpc(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let mut server = Server::builder()
-        .tcp_nodelay(true)
-        .tcp_keepalive(Some(Duration::from_secs(60)))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(16 << 20);
@@ -236,6 +233,11 @@ async fn serve_grpc(
         .clock
         .is_test()
         .then(|| TestClockServiceServer::new(api.clone()));
+    // Without TCP_NODELAY a small answer waits 40 ms for the peer's acknowledgement; the server's own option for it
+    // does not reach a listener that was bound elsewhere.
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(Duration::from_secs(60)));
     let drained = {
         let shutdown = shutdown.clone();
         async move { shutdown.cancelled().await }
@@ -251,7 +253,7 @@ async fn serve_grpc(
         .add_service(StatementServiceServer::new(api.clone()))
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), drained)
+        .serve_with_incoming_shutdown(incoming, drained)
         .await
         .context("the gRPC server failed")
 }

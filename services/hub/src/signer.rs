@@ -46,6 +46,11 @@ impl Signer {
         self.checkpoints.verifier()
     }
 
+    /// Identifier of the hub's key.
+    pub fn key_id(&self) -> String {
+        hub_key_id(&self.public_key())
+    }
+
     /// Public half, 32 bytes.
     pub fn public_key(&self) -> [u8; 32] {
         *self.key.verifying_key().as_bytes()

@@ -2,8 +2,10 @@
 //!
 //! Exit codes: see [`exit`].
 
+pub mod bench;
 pub mod connect;
 pub mod exit;
+pub mod replay;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -22,6 +24,11 @@ struct Cli {
 enum Command {
     /// Run a hub.
     Serve(serve::Args),
+    /// Play purchases through a hub of its own and print what settles.
+    Replay(replay::Args),
+    /// Measure a hub of its own.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -61,6 +68,8 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Bench(bench) => bench::run(bench).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hansa", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -41,6 +41,10 @@ const GROUP_MESSAGES: usize = 4_000;
 /// A sweep begins at the latest this long after the one before: bounds what a restart replays.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// With nothing to do for this long, the projection catches up. Not at once: between two waves of a sender there is
+/// always a moment of nothing to do.
+const IDLE_AFTER: Duration = Duration::from_millis(50);
+
 /// Sizes of the sequencer's memory.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -186,6 +190,15 @@ impl Driver<'_> {
             };
             return Err(Stop::Failed(LoadError::Corrupt(text.into())));
         }
+        if !state.registry.keys.contains_key(&self.signer.key_id())
+            || state.registry.origin != self.signer.origin()
+        {
+            let text = format!(
+                "this log is \"{}\" and belongs to another hub key; start the hub with its data directory and --origin",
+                state.registry.origin
+            );
+            return Err(Stop::Failed(LoadError::Corrupt(text)));
+        }
         self.clock.advance_to(state.last_decided_at);
         self.registry.set(state.registry.clone());
         state.registry_changed = false;
@@ -215,7 +228,7 @@ impl Driver<'_> {
                             return Ok(());
                         }
                         // Woken by time or by the projection.
-                        self.one_step(state).await?;
+                        idle = !self.one_step(state).await?;
                         continue;
                     }
                 },
@@ -236,6 +249,11 @@ impl Driver<'_> {
         if due::is_due(state, now) && jobs.is_empty() {
             return Ok(None);
         }
+        let longest = if state.covered() < state.next_seq {
+            IDLE_AFTER
+        } else {
+            SWEEP_EVERY
+        };
         let wait = match due::next_instant(state) {
             Some(at) if !self.clock.is_test() => {
                 Duration::from_micros(u64::try_from(at.saturating_sub(now)).unwrap_or(0))

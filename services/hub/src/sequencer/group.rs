@@ -541,7 +541,12 @@ impl<'a> Deciding<'a> {
             Some(number) => {
                 let mut member = self.state.member(number)?;
                 let pos = Pos::new(self.state.next_seq, 0);
-                due_mut(&self.state.global, &mut member, Instant(self.decided_at), pos);
+                due_mut(
+                    &self.state.global,
+                    &mut member,
+                    Instant(self.decided_at),
+                    pos,
+                );
                 Some(MemberView {
                     member,
                     size: self.state.next_seq,

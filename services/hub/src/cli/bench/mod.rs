@@ -1,0 +1,32 @@
+//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own.
+
+mod check;
+pub mod exchange;
+mod hub;
+mod lane;
+mod load;
+mod machine;
+mod members;
+mod report;
+mod rng;
+mod traffic;
+mod unary;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Signed messages into a durable log: rate, latency, memory, restart.
+    Exchange(exchange::Args),
+}
+
+/// Runs a bench.
+pub async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
+    match bench {
+        Bench::Exchange(args) => exchange::run(args).await,
+    }
+}
