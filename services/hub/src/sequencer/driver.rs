@@ -213,9 +213,10 @@ impl Driver<'_> {
         projecting: &mut Projecting,
     ) -> Result<(), Stop> {
         let mut ahead: Option<Gathered> = None;
+        let mut idle = false;
         loop {
-            self.project(state, projecting, ahead.is_none() && jobs.is_empty())
-                .await?;
+            self.project(state, projecting, idle).await?;
+            idle = false;
             let gathered = match ahead.take() {
                 Some(gathered) => gathered,
                 None => match self.gather(state, jobs, projecting).await? {
@@ -256,10 +257,10 @@ impl Driver<'_> {
         };
         let wait = match due::next_instant(state) {
             Some(at) if !self.clock.is_test() => {
-                Duration::from_micros(u64::try_from(at.saturating_sub(now)).unwrap_or(0))
-                    .min(SWEEP_EVERY)
+                let micros = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+                Duration::from_micros(micros).min(longest)
             }
-            _ => SWEEP_EVERY,
+            _ => longest,
         };
         let projected = async {
             match &mut projecting.task {

@@ -303,3 +303,11 @@ pub(super) fn describe(outcome: &v1::Outcome) -> String {
     }
     text
 }
+
+/// When a member next has something to do.
+pub(super) fn describe_due(next: Option<Instant>) -> String {
+    match next {
+        None => "nothing is due".to_owned(),
+        Some(Instant(at)) => format!("nothing is due before {}", micros_text(at)),
+    }
+}

@@ -1,6 +1,6 @@
 //! `hansa bench exchange`: a hub in a process of its own, loaded, killed, and asked again.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
@@ -118,11 +118,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         memory_members: args.memory_members.unwrap_or(members),
     };
     let report = measure(&args, &command, kind).await?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)?
     } else {
-        println!("{}", report.table());
-    }
+        report.table()
+    };
+    writeln!(std::io::stdout(), "{text}")?;
     if matches!(report.machine.filesystem.as_str(), "tmpfs" | "ramfs") {
         eprintln!(
             "note: the hub's directory is in memory, so nothing was durable; give another --data-dir"
