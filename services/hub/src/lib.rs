@@ -4,6 +4,7 @@
 //! - [`intake`]: from received bytes to messages that can be decided
 //! - [`sequencer`]: order, decisions, commits, projections
 //! - [`tlog`]: the Merkle tree, checkpoints, proofs
+//! - [`verify`]: the whole log decided again
 //! - [`cli`]: the program `hansa`
 
 pub mod anchor;
@@ -26,3 +27,4 @@ pub mod server;
 pub mod services;
 pub mod signer;
 pub mod tlog;
+pub mod verify;

@@ -2,11 +2,23 @@
 //!
 //! Exit codes: see [`exit`].
 
+pub mod alliance_file;
+pub mod apply;
 pub mod bench;
 pub mod connect;
+pub mod cycle;
 pub mod exit;
+pub mod keys;
+pub mod liability;
+pub mod member;
+pub mod render;
 pub mod replay;
 pub mod serve;
+pub mod session;
+pub mod statement;
+pub mod status;
+pub mod submit;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -29,6 +41,24 @@ enum Command {
     /// Measure a hub of its own.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Make the alliance what a file says.
+    Apply(apply::Args),
+    /// Keys: new, rotate, revoke, list.
+    Keys(keys::Args),
+    /// Members: enrol, balance, lots.
+    Member(member::Args),
+    /// Send a file of messages, each row once.
+    Submit(submit::Args),
+    /// Settlement cycles: list, show, close.
+    Cycle(cycle::Args),
+    /// What a merchant owes and is owed, line by line.
+    Statement(statement::Args),
+    /// Open points by funder, and the reserve behind them.
+    Liability(liability::Args),
+    /// How far the hub is.
+    Status(status::Args),
+    /// Decide the whole log again and compare, or check one receipt.
+    Verify(Box<verify::Args>),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -70,6 +100,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Bench(bench) => bench::run(bench).await,
+        Command::Apply(args) => apply::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
+        Command::Member(args) => member::run(args).await,
+        Command::Submit(args) => submit::run(args).await,
+        Command::Cycle(args) => cycle::run(args).await,
+        Command::Statement(args) => statement::run(args).await,
+        Command::Liability(args) => liability::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Verify(args) => verify::run(*args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hansa", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -84,16 +84,12 @@ impl Chain {
         let expected = self.frontier.size();
         if item.seq != expected {
             let found = format_args!("entry {} follows", item.seq).to_string();
-            return Err(
-                Mismatch::new("the sequence of entries", found, "no gaps").at(expected)
-            );
+            return Err(Mismatch::new("the sequence of entries", found, "no gaps").at(expected));
         }
         if item.decided_at < self.last_decided_at {
             let recomputed = format!("{} or later", micros_text(self.last_decided_at));
             let recorded = micros_text(item.decided_at);
-            return Err(
-                Mismatch::new("decided_at goes back", recorded, recomputed).at(expected)
-            );
+            return Err(Mismatch::new("decided_at goes back", recorded, recomputed).at(expected));
         }
         self.last_decided_at = item.decided_at;
         Ok(())
@@ -118,12 +114,12 @@ impl Chain {
     pub(super) fn append(&mut self, item: &Item) -> Result<(), Mismatch> {
         let hashes = self.frontier.append(leaf_hash(&item.leaf_data));
         match &item.stored {
-            Some(stored) if *stored.tree_hashes != *hashes => Err(Mismatch::new(
-                "hashes of the tree",
-                hex(&stored.tree_hashes),
-                hex(&hashes),
-            )
-            .at(item.seq)),
+            Some(stored) if *stored.tree_hashes != *hashes => {
+                Err(
+                    Mismatch::new("hashes of the tree", hex(&stored.tree_hashes), hex(&hashes))
+                        .at(item.seq),
+                )
+            }
             _ => Ok(()),
         }
     }
@@ -154,10 +150,14 @@ impl Chain {
     /// Whether a note is this log's checkpoint of the tree as it is.
     pub(super) fn holds(&self, note: &str, size: u64, what: &str) -> Result<(), Mismatch> {
         let entry = self.frontier.size().saturating_sub(1);
-        let mismatch =
-            |recorded: String, recomputed: String| Mismatch::new(what, recorded, recomputed).at(entry);
+        let mismatch = |recorded: String, recomputed: String| {
+            Mismatch::new(what, recorded, recomputed).at(entry)
+        };
         let Some(verifier) = &self.verifier else {
-            return Err(mismatch("there".into(), "no entry names the log's key".into()));
+            return Err(mismatch(
+                "there".into(),
+                "no entry names the log's key".into(),
+            ));
         };
         let checkpoint = verifier
             .open(note)

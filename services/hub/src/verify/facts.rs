@@ -36,7 +36,11 @@ impl Fold {
             match &fact.fact {
                 Some(F::Genesis(genesis)) => self.check_genesis(item, index, genesis)?,
                 _ if item.seq == 0 => {
-                    return Err(Mismatch::new("the first entry", "another fact", "genesis only"));
+                    return Err(Mismatch::new(
+                        "the first entry",
+                        "another fact",
+                        "genesis only",
+                    ));
                 }
                 Some(F::CycleCut(cut)) => self.check_cut(item, cut, &written.actor)?,
                 _ => self.not_past_close(item)?,
@@ -113,7 +117,11 @@ impl Fold {
     fn enrol(&mut self, enrolled: &v1::MembersEnrolled) -> Result<(), Mismatch> {
         let slug = &enrolled.merchant_id;
         let merchant = self.registry.merchant(slug).ok_or_else(|| {
-            Mismatch::new("an enrolment", format_args!("of \"{slug}\""), "no such merchant")
+            Mismatch::new(
+                "an enrolment",
+                format_args!("of \"{slug}\""),
+                "no such merchant",
+            )
         })?;
         for enrolment in &enrolled.enrolments {
             let number = enrolment.member_number;
@@ -157,7 +165,11 @@ impl Fold {
         if until > item.decided_at {
             let recorded = format!("until {}", micros_text(until));
             let recomputed = format!("decided at {}", micros_text(item.decided_at));
-            return Err(Mismatch::new("due work ahead of time", recorded, recomputed));
+            return Err(Mismatch::new(
+                "due work ahead of time",
+                recorded,
+                recomputed,
+            ));
         }
         let numbers = &advance.member_numbers;
         if numbers.len() > MAX_ADVANCED || !numbers.is_sorted_by(|a, b| a < b) {
@@ -217,7 +229,11 @@ impl Fold {
         let found = digest(&SHA256, &cycle.canonical_bytes());
         if closed.digest != found.as_ref() {
             let what = format!("the digest of cycle {}", closed.cycle_number);
-            return Err(Mismatch::new(what, hex(&closed.digest), hex(found.as_ref())));
+            return Err(Mismatch::new(
+                what,
+                hex(&closed.digest),
+                hex(found.as_ref()),
+            ));
         }
         self.digests
             .insert(closed.cycle_number, closed.digest.clone());

@@ -209,7 +209,8 @@ impl Fold {
         match self.global.next_close() {
             Some(Instant(close)) if close <= item.decided_at => {
                 let recorded = format!("decided at {}", micros_text(item.decided_at));
-                let recomputed = format!("the cycle closes at {}: cut it first", micros_text(close));
+                let recomputed =
+                    format!("the cycle closes at {}: cut it first", micros_text(close));
                 Err(Mismatch::new("the place of the cut", recorded, recomputed))
             }
             _ => Ok(()),
@@ -286,9 +287,10 @@ impl Fold {
     pub(super) fn member(&self, number: Option<u64>) -> Result<Member, Mismatch> {
         match number {
             None => Ok(Member::default()),
-            Some(number) => self.members.get(number).map_err(|error| {
-                Mismatch::new(format!("member {number}"), "named", error)
-            }),
+            Some(number) => self
+                .members
+                .get(number)
+                .map_err(|error| Mismatch::new(format!("member {number}"), "named", error)),
         }
     }
 

@@ -243,7 +243,12 @@ impl Members {
             )));
         }
         same("the stored keys and terms", &snapshot.registry, registry).map_err(at)?;
-        same("the stored next member", &snapshot.next_member, &next_member).map_err(at)?;
+        same(
+            "the stored next member",
+            &snapshot.next_member,
+            &next_member,
+        )
+        .map_err(at)?;
         if snapshot.last_decided_at < last_decided_at {
             let recorded = micros_text(snapshot.last_decided_at);
             let recomputed = format!("{} or later", micros_text(last_decided_at));
@@ -303,8 +308,16 @@ impl Members {
         }
         lots.retain(|_, sum| sum.0 != 0);
         let counted = global.due_count(Instant(i64::MAX));
-        same("open points by funder and mode, and the members' lots", &global.outstanding(), &lots)?;
-        same("the calendar of due work, and the members' due items", &counted, &dues)?;
+        same(
+            "open points by funder and mode, and the members' lots",
+            &global.outstanding(),
+            &lots,
+        )?;
+        same(
+            "the calendar of due work, and the members' due items",
+            &counted,
+            &dues,
+        )?;
         Ok(())
     }
 }

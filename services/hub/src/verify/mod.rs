@@ -31,9 +31,7 @@ use hansa_client::{
 };
 
 pub use members::Projection;
-pub use report::{
-    Counts, CycleReport, Failure, HubMicros, Mismatch, ProjectionReport, Report,
-};
+pub use report::{Counts, CycleReport, Failure, HubMicros, Mismatch, ProjectionReport, Report};
 pub use source::Source;
 
 use crate::sequencer::state::ReplayCache;
@@ -168,7 +166,11 @@ impl Verification {
         let Some(verifier) = self.chain.verifier() else {
             return Ok(());
         };
-        if let Some(known) = self.verifier_key.as_ref().filter(|known| *known != verifier) {
+        if let Some(known) = self
+            .verifier_key
+            .as_ref()
+            .filter(|known| *known != verifier)
+        {
             return Err(Mismatch::new("the log's key", verifier, known).at(0).into());
         }
         let Some((path, note)) = &self.anchor else {
@@ -232,7 +234,11 @@ impl Verification {
         counts.outstanding_points = global.counts().outstanding_points();
         Ok(Report {
             origin: registry.origin.clone(),
-            verifier_key: self.chain.verifier().map(ToString::to_string).unwrap_or_default(),
+            verifier_key: self
+                .chain
+                .verifier()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             size: self.size,
             root: hex(&self.chain.root()),
             currency: global.currency().to_string(),

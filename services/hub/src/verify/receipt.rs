@@ -123,7 +123,8 @@ fn field<'a>(json: &'a Value, name: &str) -> Option<&'a Value> {
 
 fn base64(value: &Value) -> anyhow::Result<Vec<u8>> {
     let text = value.as_str().context("bytes are base64 text")?;
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if text.contains(['-', '_']) {
         URL_SAFE
     } else {

@@ -1,0 +1,343 @@
+//! `hansa verify`: decides a log again from its first entry and compares; or checks one receipt.
+
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use hansa_client::{keys::hex, note::LogVerifier};
+use hansa_store::{Store, StoreOptions};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    connect::{Connection, DEFAULT_AUDIENCE, DEFAULT_DATA_DIR},
+    exit,
+    render::{self, Format, number, signed},
+};
+use crate::verify::{self, Against, Failure, Mismatch, Projection, Report, Source, receipt};
+
+/// The checkpoint that a hub keeps beside its keys.
+const ANCHOR: &str = "checkpoint.note";
+
+/// What is verified: a store (default), a hub (--hub), or one receipt (--receipt).
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Database to read, beside its hub or without one: sqlite:PATH or postgres://USER@HOST/NAME.
+    /// Default: sqlite:DATA_DIR/hansa.db.
+    #[arg(
+        long,
+        env = "HANSA_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database: Option<String>,
+    /// The hub's directory, for the checkpoint that is kept in it, outside the database. Default without --database:
+    /// hansa-data.
+    #[arg(long, env = "HANSA_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Read the log from this hub over gRPC instead, as an operator. Effects and the projection are not published.
+    #[arg(long, value_name = "URL")]
+    hub: Option<String>,
+    /// With --hub: PEM file of the operator's private key.
+    #[arg(
+        long,
+        env = "HANSA_KEY",
+        default_value = "hansa-data/operator.key.pem",
+        value_name = "FILE"
+    )]
+    key: PathBuf,
+    /// With --hub: identifier of the key where it is not derived from the key itself.
+    #[arg(long, env = "HANSA_KEY_ID", value_name = "ID")]
+    key_id: Option<String>,
+    /// With --hub: audience of the hub.
+    #[arg(long, env = "HANSA_AUDIENCE", default_value = DEFAULT_AUDIENCE)]
+    audience: String,
+    /// With --hub: PEM file of the authority of the hub's certificate. Default: the system's authorities.
+    #[arg(long, env = "HANSA_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// With --hub: PEM file of this client's certificate (mTLS); goes with --client-key.
+    #[arg(
+        long,
+        env = "HANSA_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key"
+    )]
+    client_cert: Option<PathBuf>,
+    /// With --hub: PEM file of this client's TLS key.
+    #[arg(
+        long,
+        env = "HANSA_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert"
+    )]
+    client_key: Option<PathBuf>,
+    /// Verify only this answer of SubmitBatch or GetReceipt (JSON or binary). Needs --verifier-key, and no log.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "verifier_key",
+        conflicts_with = "hub"
+    )]
+    receipt: Option<PathBuf>,
+    /// The log's key as you know it from elsewhere: name+hash+key. A log of another key is a mismatch.
+    #[arg(long, env = "HANSA_VERIFIER_KEY", value_name = "KEY")]
+    verifier_key: Option<LogVerifier>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    ok: bool,
+    #[serde(flatten)]
+    report: Option<&'a Report>,
+    mismatch: Option<&'a Mismatch>,
+}
+
+/// Verifies a log or a receipt.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let (Some(path), Some(log)) = (&args.receipt, &args.verifier_key) {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let answer = receipt::Answer::parse(&bytes)
+            .with_context(|| format!("{} is not a receipt", path.display()))?;
+        return verify_receipt(&answer, log, args.format);
+    }
+    let format = args.format;
+    let verified = match verify_log(args).await {
+        Ok(verified) => Ok(verified),
+        Err(Failure::Mismatch(mismatch)) => Err(mismatch),
+        Err(Failure::Other(error)) => return Err(error),
+    };
+    let document = Document {
+        ok: verified.is_ok(),
+        report: verified.as_ref().ok(),
+        mismatch: verified.as_ref().err().map(AsRef::as_ref),
+    };
+    let text = match &verified {
+        _ if format.json => format!("{}\n", serde_json::to_string_pretty(&document)?),
+        Ok(report) => describe(report),
+        Err(mismatch) => describe_mismatch(mismatch),
+    };
+    render::print(&text)?;
+    Ok(match verified {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => exit::MISMATCH.into(),
+    })
+}
+
+async fn verify_log(args: Args) -> Result<Report, Failure> {
+    let mut against = Against {
+        verifier_key: args.verifier_key,
+        ..Against::default()
+    };
+    let source = if let Some(url) = args.hub {
+        let connection = Connection {
+            hub: url,
+            key: args.key,
+            key_id: args.key_id,
+            merchant: None,
+            audience: args.audience,
+            ca: args.ca,
+            client_cert: args.client_cert,
+            client_key: args.client_key,
+        };
+        let hub = connection.connect().await?;
+        if let Some(dir) = &args.data_dir {
+            against.anchor = anchor(dir.join(ANCHOR))?;
+        }
+        Source::Hub(hub)
+    } else {
+        let default = args.database.is_none().then(|| DEFAULT_DATA_DIR.into());
+        let data_dir: Option<PathBuf> = args.data_dir.or(default);
+        if let Some(dir) = &data_dir {
+            against.anchor = anchor(dir.join(ANCHOR))?;
+        }
+        let database = args.database.unwrap_or_else(|| {
+            let dir = data_dir.unwrap_or_default();
+            format!("sqlite:{}", dir.join("hansa.db").display())
+        });
+        let options = StoreOptions {
+            application_name: "hansa-verify".into(),
+            read_only: true,
+            ..StoreOptions::default()
+        };
+        let store = Store::open(&database, &options)
+            .await
+            .context("cannot open the database; name it with --database or --data-dir")?;
+        against.projection = Some(Projection::read(&store).await?);
+        Source::Store(store)
+    };
+    let bar = render::bar(0, "entries");
+    let report = verify::run(source, against, |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })
+    .await;
+    bar.finish_and_clear();
+    report
+}
+
+fn anchor(path: PathBuf) -> anyhow::Result<Option<(PathBuf, String)>> {
+    match std::fs::read_to_string(&path) {
+        Ok(note) => Ok(Some((path, note))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+fn describe_mismatch(mismatch: &Mismatch) -> String {
+    let mut text = String::from("MISMATCH");
+    if let Some(entry) = mismatch.entry {
+        let _ = write!(text, " at entry {entry}");
+    }
+    if let Some(message) = mismatch.message {
+        let _ = write!(text, ", message {message}");
+    }
+    let (recorded, recomputed) = (&mismatch.recorded, &mismatch.recomputed);
+    let _ = writeln!(text, ": {}", mismatch.what);
+    let _ = writeln!(text, "  recorded    {recorded}");
+    let _ = writeln!(text, "  recomputed  {recomputed}");
+    text
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = String::new();
+    let mut line = |head: &str, rest: String| {
+        let _ = writeln!(text, "{head:<12}{rest}");
+    };
+    let counts = &report.counts;
+    line(
+        "log",
+        format!("{}, {} entries", report.origin, number(report.size)),
+    );
+    line("root", report.root.clone());
+    line("key", report.verifier_key.clone());
+    let (batches, facts) = (number(counts.batches), number(counts.facts));
+    line(
+        "entries",
+        format!("{batches} batches, {facts} of the hub's own; all signatures hold"),
+    );
+    let refused: u64 = counts.refused.values().sum();
+    line(
+        "messages",
+        format!(
+            "{}: {} accepted, {} refused, {} repeated; every outcome decided again",
+            number(counts.messages),
+            number(counts.accepted),
+            number(refused),
+            number(counts.replayed),
+        ),
+    );
+    for (code, count) in &counts.refused {
+        line("", format!("{} {code}", number(*count)));
+    }
+    line(
+        "alliance",
+        format!(
+            "{} merchants, {} members, {} references, {} points outstanding",
+            number(counts.merchants),
+            number(counts.members),
+            number(counts.references),
+            number(counts.outstanding_points),
+        ),
+    );
+    let anchored = match report.anchored_size {
+        Some(size) => format!(
+            "the one outside the database holds ({} entries)",
+            number(size)
+        ),
+        None => "none outside the database to compare".to_owned(),
+    };
+    let checkpoints = number(report.checkpoints);
+    line(
+        "checkpoints",
+        format!("{checkpoints} hold, root and signature; {anchored}"),
+    );
+    let effects = match report.effects_compared {
+        true => "recorded as decided",
+        false => "not compared: a hub does not publish them",
+    };
+    line("effects", effects.to_owned());
+    let projection = match &report.projection {
+        None => "not compared: a hub does not publish it".to_owned(),
+        Some(projection) => format!(
+            "{} members{} as decided; covers {} entries",
+            number(projection.members),
+            if projection.global {
+                " and the alliance's state"
+            } else {
+                ""
+            },
+            number(projection.covered_size),
+        ),
+    };
+    line("projection", projection);
+    for cycle in &report.cycles {
+        let open = |at: &Option<String>| at.clone().unwrap_or_else(|| "open".to_owned());
+        let (from, to) = (open(&cycle.opens_at), open(&cycle.closes_at));
+        let digest = cycle.digest.as_deref().unwrap_or("-");
+        let head = format!("{} {from} to {to}, digest {digest}", cycle.state);
+        line(&format!("cycle {}", cycle.number), head);
+        let hub = &cycle.hub_micros;
+        let parts = [
+            ("reserve", hub.reserve),
+            ("service fees", hub.service_fee),
+            ("redemption fees", hub.redemption_fee),
+            ("breakage", hub.breakage),
+        ];
+        let parts = parts.map(|(name, micros)| format!("{name} {}", money(micros)));
+        line("", format!("hub: {} {}", parts.join(", "), report.currency));
+        let nets = cycle.net_micros.iter();
+        let nets: Vec<_> = nets
+            .map(|(slug, net)| format!("{slug} {}", money(*net)))
+            .collect();
+        if !nets.is_empty() {
+            line("", format!("nets: {} {}", nets.join(", "), report.currency));
+        }
+    }
+    text.push_str("OK: decided again from the first entry, nothing differs\n");
+    text
+}
+
+/// An exact amount with its sign. Unit: micro-units.
+fn money(micros: i128) -> String {
+    i64::try_from(micros).map_or_else(|_| format!("{micros}e-6"), signed)
+}
+
+fn verify_receipt(
+    answer: &receipt::Answer,
+    log: &LogVerifier,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    let leaf = answer.receipt.leaf_index;
+    let mismatch = match answer.verify(log) {
+        Err(Failure::Other(error)) => return Err(error),
+        Err(Failure::Mismatch(mismatch)) => mismatch,
+        Ok(checkpoint) => {
+            let outcomes = answer.outcomes()?.len();
+            let (root, size) = (hex(&checkpoint.root), checkpoint.size);
+            let document = json!({
+                "ok": true, "leaf_index": leaf, "outcomes": outcomes, "tree_size": size,
+                "root": root, "origin": checkpoint.origin, "mismatch": null,
+            });
+            if format.json {
+                render::print_json(&document)?;
+            } else {
+                render::print(&format!(
+                    "OK: entry {leaf} of {} holds these {outcomes} outcomes, under a signed checkpoint of {size} \
+                     entries with root {root}\n",
+                    checkpoint.origin,
+                ))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    if format.json {
+        render::print_json(&json!({"ok": false, "leaf_index": leaf, "mismatch": *mismatch}))?;
+    } else {
+        render::print(&describe_mismatch(&mismatch))?;
+    }
+    Ok(exit::MISMATCH.into())
+}
