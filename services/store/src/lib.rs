@@ -23,6 +23,7 @@ mod postgres;
 mod project;
 mod reference;
 mod schema;
+mod size;
 mod sqlite;
 mod store;
 #[cfg(feature = "testing")]

@@ -6,7 +6,7 @@ use crate::fixture::{Database, both, entry, group, id};
 
 both! { entries_come_by_rows_and_by_bytes  leaves_and_tree_hashes_come_without_the_rest
 the_highest_ids_come_first  the_newest_checkpoint_is_the_largest
-references_lead_both_ways  reads_of_nothing_answer_nothing }
+references_lead_both_ways  reads_of_nothing_answer_nothing  the_size_grows_with_the_log }
 
 async fn ten(database: &Database) -> Store {
     let store = database.open().await;
@@ -150,4 +150,21 @@ async fn reads_of_nothing_answer_nothing(database: Database) {
     assert_eq!(store.global().await.unwrap(), None);
     assert_eq!(store.covered_size().await.unwrap(), 0);
     assert_eq!(store.member_count().await.unwrap(), 0);
+}
+
+async fn the_size_grows_with_the_log(database: Database) {
+    let store = database.open().await;
+    let epoch = store.take_gate("a", "a:1", None).await.unwrap();
+    let empty = store.size_bytes().await.unwrap();
+    let mut large = group(0, 1);
+    // Random-looking: PostgreSQL compresses what it can.
+    let mut state = 1u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    large.entries[0].envelope = noise.take(1 << 20).collect::<Vec<_>>().into();
+    store.append(epoch, &large).await.unwrap();
+    let grown = store.size_bytes().await.unwrap();
+    assert!(grown >= empty + (1 << 20), "{empty} -> {grown}");
 }

@@ -154,7 +154,9 @@ impl Report {
     pub(super) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(TableStyle::new());
-        let mut row = |name: &str, value: String| drop(table.add_row([name, &value]));
+        let mut row = |name: &str, value: String| {
+            table.add_row([name, &value]);
+        };
         let run = &self.median;
         row(
             "messages/s",
