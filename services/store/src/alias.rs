@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::bucket::bucket_of;
 use crate::error::{StoreError, signed, unsigned};
-use crate::sqlite::Shapes;
+use crate::sqlite::{Shapes, number_rows};
 use crate::store::{Backend, Store};
 
 /// An alias of a member.
@@ -33,7 +33,7 @@ static RESOLVE: LazyLock<Shapes> = LazyLock::new(|| {
             .join(",");
         format!(
             "WITH wanted (place, hash) AS (VALUES {places}) \
-             SELECT w.place, a.member FROM wanted w CROSS JOIN member_alias a WHERE a.hash = w.hash"
+             SELECT group_concat(w.place || ' ' || a.member) FROM wanted w CROSS JOIN member_alias a WHERE a.hash = w.hash"
         )
     })
 });
@@ -62,10 +62,14 @@ impl Store {
                     for place in 0..places {
                         query = query.bind(&chunk[place.min(chunk.len() - 1)][..]);
                     }
-                    for row in query.fetch_all(&mut *reader).await? {
-                        let place: usize = unsigned(row.try_get(0)?)?;
+                    let row = query.fetch_one(&mut *reader).await?;
+                    for pair in number_rows(row.try_get(0)?) {
+                        let [Some(place), Some(value)] = pair? else {
+                            return Err(StoreError::Corrupt("NULL in a key's row".into()));
+                        };
+                        let place: usize = unsigned(place)?;
                         if place < chunk.len() {
-                            found[start + place] = Some(unsigned(row.try_get(1)?)?);
+                            found[start + place] = Some(unsigned(value)?);
                         }
                     }
                     start += chunk.len();

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::error::{StoreError, fixed, signed, signed32, unsigned};
 use crate::postgres::{CopyRows, Postgres};
-use crate::sqlite::Shapes;
+use crate::sqlite::{Shapes, number_rows};
 use crate::store::{Backend, Store};
 
 /// A message id that is used up.
@@ -37,7 +37,7 @@ static FIND: LazyLock<Shapes> = LazyLock::new(|| {
             .join(",");
         format!(
             "WITH wanted (place, merchant, message_id) AS (VALUES {places}) \
-             SELECT w.place, m.pos FROM wanted w CROSS JOIN message_id m \
+             SELECT group_concat(w.place || ' ' || m.pos) FROM wanted w CROSS JOIN message_id m \
              WHERE m.merchant = w.merchant AND m.message_id = w.message_id"
         )
     })
@@ -105,10 +105,14 @@ pub(crate) async fn find_keyed(
                     let (merchant, key) = &chunk[place.min(chunk.len() - 1)];
                     query = query.bind(signed32(*merchant)?).bind(&key[..]);
                 }
-                for row in query.fetch_all(&mut *reader).await? {
-                    let place: usize = unsigned(row.try_get(0)?)?;
+                let row = query.fetch_one(&mut *reader).await?;
+                for pair in number_rows(row.try_get(0)?) {
+                    let [Some(place), Some(value)] = pair? else {
+                        return Err(StoreError::Corrupt("NULL in a key's row".into()));
+                    };
+                    let place: usize = unsigned(place)?;
                     if place < chunk.len() {
-                        found[start + place] = Some(unsigned(row.try_get(1)?)?);
+                        found[start + place] = Some(unsigned(value)?);
                     }
                 }
                 start += chunk.len();

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::bucket::bucket_of;
 use crate::error::{StoreError, signed, unsigned};
-use crate::sqlite::Shapes;
+use crate::sqlite::{Shapes, number_rows};
 use crate::store::{Backend, Store};
 
 /// A member's packed state, and up to where in the log it is complete.
@@ -40,12 +40,14 @@ const UPSERT_POSTGRES: &str = "INSERT INTO member (member, bucket, applied_seq, 
      ON CONFLICT (member) DO UPDATE SET applied_seq = excluded.applied_seq, \
      next_due = excluded.next_due, next_hold = excluded.next_hold, data = excluded.data";
 
+/// One row per chunk, see [`number_rows`]: SQLite joins blobs byte by byte in a UTF-8 database, and the lengths part them.
 static LOAD: LazyLock<Shapes> = LazyLock::new(|| {
     Shapes::new(|keys| {
         let places = vec!["?"; keys].join(",");
         format!(
-            "SELECT member, applied_seq, next_due, next_hold, data FROM member \
-             WHERE member IN ({places}) ORDER BY member"
+            "SELECT CAST(group_concat(data, '') AS BLOB), group_concat(member || ' ' || applied_seq || ' ' \
+             || ifnull(next_due, '') || ' ' || ifnull(next_hold, '') || ' ' || length(data)) \
+             FROM member WHERE member IN ({places})"
         )
     })
 });
@@ -97,8 +99,11 @@ impl Store {
                     for place in 0..places {
                         query = query.bind(chunk[place.min(chunk.len() - 1)]);
                     }
-                    push_members!(found, query.fetch_all(&mut *reader).await?);
+                    let row = query.fetch_one(&mut *reader).await?;
+                    unpack(row.try_get(0)?, row.try_get(1)?, &mut found)?;
                 }
+                // SQLite finds the keys of a list in their order, but does not promise to.
+                found.sort_by_key(|row| row.member);
             }
             Backend::Postgres(db) => {
                 let query = sqlx::query(LOAD_POSTGRES).bind(keys);
@@ -200,6 +205,43 @@ impl Store {
             Backend::Postgres(db) => sqlx::query(MAX).fetch_one(&db.readers).await?.try_get(0)?,
         };
         unsigned(max.unwrap_or(0))
+    }
+}
+
+/// Parts the rows of a chunk.
+fn unpack(
+    data: Option<&[u8]>,
+    numbers: Option<&str>,
+    found: &mut Vec<MemberRow>,
+) -> Result<(), StoreError> {
+    let mut data = data.unwrap_or_default();
+    for row in number_rows(numbers) {
+        let [
+            Some(member),
+            Some(applied_seq),
+            next_due,
+            next_hold,
+            Some(length),
+        ] = row?
+        else {
+            return Err(StoreError::Corrupt("NULL in a member's row".into()));
+        };
+        let (own, rest) = data
+            .split_at_checked(unsigned(length)?)
+            .ok_or_else(|| StoreError::Corrupt("a member's data is short".into()))?;
+        data = rest;
+        found.push(MemberRow {
+            member: unsigned(member)?,
+            applied_seq: unsigned(applied_seq)?,
+            next_due,
+            next_hold,
+            data: Bytes::copy_from_slice(own),
+        });
+    }
+    if data.is_empty() {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt("a member's data is long".into()))
     }
 }
 

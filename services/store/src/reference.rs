@@ -38,7 +38,7 @@ static RESOLVE: LazyLock<Shapes> = LazyLock::new(|| {
             .join(",");
         format!(
             "WITH wanted (place, merchant, reference) AS (VALUES {places}) \
-             SELECT w.place, r.member FROM wanted w CROSS JOIN member_reference r \
+             SELECT group_concat(w.place || ' ' || r.member) FROM wanted w CROSS JOIN member_reference r \
              WHERE r.merchant = w.merchant AND r.reference = w.reference"
         )
     })

@@ -5,7 +5,8 @@ use hansa_store::{MemberRow, Projection};
 use crate::fixture::{Database, both, group, member};
 
 both! { a_projection_replaces_what_it_names  members_due_are_found_in_their_order
-members_come_in_their_order  a_projection_runs_beside_appends }
+members_come_in_their_order  a_projection_runs_beside_appends
+        any_bytes_of_a_member_come_back }
 
 async fn a_projection_replaces_what_it_names(database: Database) {
     let store = database.open().await;
@@ -152,4 +153,46 @@ async fn a_projection_runs_beside_appends(database: Database) {
         [member(399, 29, b"state")]
     );
     assert_eq!(store.read_gate().await.unwrap().unwrap().beat, 30);
+}
+
+async fn any_bytes_of_a_member_come_back(database: Database) {
+    let store = database.open().await;
+    let epoch = store.take_gate("a", "a:1", None).await.unwrap();
+    let with = |number, data: Vec<u8>| MemberRow {
+        data: data.into(),
+        next_due: Some(i64::MIN),
+        next_hold: Some(i64::MAX),
+        ..member(number, u64::MAX >> 1, b"")
+    };
+    let mut members = vec![
+        with(1, vec![]),
+        with(2, (0..=255).collect()),
+        with(3, vec![0; 1000]),
+        with(4, vec![]),
+        with(5, b"\xff\xfe\x00 , 1 2 3".to_vec()),
+        with(
+            6,
+            (0..1_000_000u32)
+                .map(|n| n.wrapping_mul(n).to_le_bytes()[1])
+                .collect(),
+        ),
+        with(u64::MAX >> 1, vec![0xc3]),
+    ];
+    let empty = (100..110).map(|number| with(number, vec![]));
+    members.splice(6..6, empty);
+    let projection = Projection {
+        members: members.clone(),
+        ..Projection::default()
+    };
+    store.project(epoch, &projection).await.unwrap();
+    let keys: Vec<u64> = members.iter().map(|row| row.member).collect();
+    assert_eq!(store.load_members(&keys).await.unwrap(), members);
+    assert_eq!(
+        store.load_members(&keys[6..16]).await.unwrap(),
+        members[6..16]
+    );
+    for row in &members {
+        let alone = store.load_members(&[row.member]).await.unwrap();
+        assert_eq!(alone, std::slice::from_ref(row));
+    }
 }
