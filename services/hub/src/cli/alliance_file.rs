@@ -44,6 +44,22 @@ fn contradiction(table: impl Into<String>, text: impl Into<String>) -> AllianceF
     }
 }
 
+/// Every table has an id, and none has that of another.
+fn check_ids(
+    kind: &str,
+    ids: impl Iterator<Item = Result<String, String>>,
+) -> Result<(), AllianceFileError> {
+    let mut seen = BTreeSet::new();
+    for id in ids {
+        let id = id.map_err(|text| contradiction(kind, text))?;
+        let table = format!("{kind} \"{id}\"");
+        if !seen.insert(id) {
+            return Err(contradiction(table, "stands there twice"));
+        }
+    }
+    Ok(())
+}
+
 /// The file, read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,18 +84,10 @@ impl AllianceFile {
             let text = "id and display_name are one merchant's, not a default";
             return Err(contradiction("default", text));
         }
-        for (kind, ids) in [
-            ("merchant", file.merchant.ids(|table| table.id.as_deref())),
-            ("promotion", file.promotion.ids(|table| table.id.as_deref())),
-        ] {
-            let mut seen = BTreeSet::new();
-            for id in ids {
-                let id = id.map_err(|text| contradiction(kind, text))?;
-                if !seen.insert(id.clone()) {
-                    return Err(contradiction(format!("{kind} \"{id}\""), "stands there twice"));
-                }
-            }
-        }
+        let merchants = file.merchant.ids(|table| table.id.as_deref());
+        check_ids("merchant", merchants)?;
+        let promotions = file.promotion.ids(|table| table.id.as_deref());
+        check_ids("promotion", promotions)?;
         Ok(file)
     }
 
@@ -150,9 +158,9 @@ impl<T> Tables<T> {
     ) -> impl Iterator<Item = Result<String, String>> + 'a {
         self.0.iter().enumerate().map(move |(index, (key, table))| {
             match (key.as_deref(), id(table)) {
-                (Some(key), Some(id)) if key != id => {
-                    Err(format!("the table \"{key}\" has the id \"{id}\"; leave the id out"))
-                }
+                (Some(key), Some(id)) if key != id => Err(format!(
+                    "the table \"{key}\" has the id \"{id}\"; leave the id out"
+                )),
                 (Some(id), _) | (None, Some(id)) => Ok(id.to_owned()),
                 (None, None) => Err(format!("number {} has no id", index + 1)),
             }
@@ -418,7 +426,12 @@ impl PromotionTable {
         let bonus = match (&self.multiplier, &self.rate) {
             (Some(multiplier), None) => Bonus::Multiplier(multiplier.0.clone()),
             (None, Some(rate)) => Bonus::Rate(rate.0.clone()),
-            _ => return Err(contradiction(table(), "give multiplier or rate, one of them")),
+            _ => {
+                return Err(contradiction(
+                    table(),
+                    "give multiplier or rate, one of them",
+                ));
+            }
         };
         let total: u32 = self.shares.values().map(|share| share.0).sum();
         if total != 10_000 {

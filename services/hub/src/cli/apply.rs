@@ -45,7 +45,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(exit::coded(exit::USAGE, message));
     }
     let shown = args.file.display();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {shown}"))?;
+    let text =
+        std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {shown}"))?;
     let desired = AllianceFile::parse(&text)
         .and_then(|file| file.alliance())
         .with_context(|| format!("{shown} is not an alliance"))?;

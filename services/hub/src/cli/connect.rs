@@ -1,6 +1,6 @@
 //! How commands reach a hub and who they are there.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -19,6 +19,9 @@ pub const DEFAULT_AUDIENCE: &str = "hansa";
 
 /// Directory of a hub's keys unless it is told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "hansa-data";
+
+/// How long a command tries to reach a hub that does not answer: somebody waits at the terminal.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The hub, and the key to speak with.
 #[derive(Debug, Clone, Args)]
@@ -86,6 +89,7 @@ impl Connection {
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
         };
         let mut options = HubOptions::new(&self.hub);
+        options.retry.give_up_after = PATIENCE;
         options.ca_certificate_pem = self.ca.as_ref().map(read).transpose()?;
         if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
             options.client_identity = Some(ClientIdentity {

@@ -180,11 +180,17 @@ fn details_text(details: &v1::GetCycleResponse, currency: &str) -> String {
             .iter()
             .map(|p| i128::from(p.net_micros))
             .sum();
-        let sum = |micros: i128| i64::try_from(micros).map_or_else(|_| micros.to_string(), render::signed);
+        let sum = |micros: i128| {
+            i64::try_from(micros).map_or_else(|_| micros.to_string(), render::signed)
+        };
         table.add_row(["sum".to_owned(), sum(total)]);
         let _ = writeln!(text, "\n{}", table.trim_fmt());
         let check = if total == nets { "as" } else { "NOT AS" };
-        let _ = writeln!(text, "The merchants' nets sum to {}, {check} they must.", sum(nets));
+        let _ = writeln!(
+            text,
+            "The merchants' nets sum to {}, {check} they must.",
+            sum(nets)
+        );
     }
     text
 }
@@ -241,9 +247,14 @@ async fn close(
     let text = if was_open {
         format!("Cycle {number} is {}.", state(&closed).to_lowercase())
     } else {
-        format!("Nothing to do: cycle {number} is {} already.", state(&closed).to_lowercase())
+        format!(
+            "Nothing to do: cycle {number} is {} already.",
+            state(&closed).to_lowercase()
+        )
     };
-    render::print(&format!("{text}\nhansa cycle show {number} tells what it says.\n"))
+    render::print(&format!(
+        "{text}\nhansa cycle show {number} tells what it says.\n"
+    ))
 }
 
 async fn cut(hub: &Hub, cycle_number: u32, validate_only: bool) -> anyhow::Result<v1::Cycle> {
@@ -265,14 +276,14 @@ fn state(cycle: &v1::Cycle) -> &'static str {
 
 /// `Cycle 3, closed, 2026-03-01 00:00:00Z to 2026-04-01 00:00:00Z`.
 pub fn headline(cycle: &v1::Cycle) -> String {
-    let from = cycle
-        .opens_at
-        .as_ref()
-        .map_or_else(|| "the beginning".to_owned(), |at| render::instant(Some(at)));
-    let until = cycle
-        .closes_at
-        .as_ref()
-        .map_or_else(|| "closed by hand".to_owned(), |at| render::instant(Some(at)));
+    let from = cycle.opens_at.as_ref().map_or_else(
+        || "the beginning".to_owned(),
+        |at| render::instant(Some(at)),
+    );
+    let until = cycle.closes_at.as_ref().map_or_else(
+        || "closed by hand".to_owned(),
+        |at| render::instant(Some(at)),
+    );
     let state = state(cycle).to_lowercase();
     format!("Cycle {}, {state}, {from} to {until}", cycle.cycle_number)
 }

@@ -204,7 +204,9 @@ async fn register_new(
     }
     let valid_until = match made.valid_days {
         Some(days) => {
-            let end = now(&session.hub).await?.saturating_add(i64::from(days) * DAY_MICROS);
+            let end = now(&session.hub)
+                .await?
+                .saturating_add(i64::from(days) * DAY_MICROS);
             Some(timestamp(end))
         }
         None => None,
@@ -305,8 +307,13 @@ async fn rotate(
         ended.push(match overlap_hours {
             None => revoke(&session.hub, &old.key_id, "rotated", None).await?,
             Some(hours) => {
-                let end = now(&session.hub).await?.saturating_add(i64::from(hours) * HOUR_MICROS);
-                let ends_before = old.valid_until.as_ref().is_some_and(|until| micros(until) <= end);
+                let end = now(&session.hub)
+                    .await?
+                    .saturating_add(i64::from(hours) * HOUR_MICROS);
+                let ends_before = old
+                    .valid_until
+                    .as_ref()
+                    .is_some_and(|until| micros(until) <= end);
                 if ends_before {
                     old
                 } else {
@@ -327,7 +334,11 @@ async fn rotate(
         let mut text = format!("{}\n", made_text(&new, &made.out));
         for key in &ended {
             text += &match &key.revoked_at {
-                Some(at) => format!("Key {} is revoked since {}.\n", key.key_id, render::instant(Some(at))),
+                Some(at) => format!(
+                    "Key {} is revoked since {}.\n",
+                    key.key_id,
+                    render::instant(Some(at))
+                ),
                 None => format!(
                     "Key {} is valid until {}; change its senders over by then.\n",
                     key.key_id,

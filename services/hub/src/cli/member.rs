@@ -178,9 +178,9 @@ async fn balance(
     ] {
         table.add_row([name.to_owned(), render::number(points)]);
     }
-    let leaf = balance
-        .as_of_leaf
-        .map_or_else(String::new, |leaf| format!(", with entry {leaf} of the log"));
+    let leaf = balance.as_of_leaf.map_or_else(String::new, |leaf| {
+        format!(", with entry {leaf} of the log")
+    });
     let at = render::instant(balance.as_of.as_ref());
     render::print(&format!("{}\nAs of {at}{leaf}.\n", table.trim_fmt()))
 }
@@ -193,7 +193,9 @@ async fn lots(
     let hub = session::merchant(connection).await?;
     let lots = all_lots(&hub, member).await?;
     if format.json {
-        return render::print_json(&json!({ "lots": lots.iter().map(lot_json).collect::<Vec<_>>() }));
+        return render::print_json(
+            &json!({ "lots": lots.iter().map(lot_json).collect::<Vec<_>>() }),
+        );
     }
     if lots.is_empty() {
         return render::print("No lots: the member has no points.\n");
@@ -273,7 +275,11 @@ mod tests {
     fn the_hash_of_a_card_is_frozen() {
         // printf 'hansa/card/v1\0%s' 6001230000000017 | sha256sum
         let expected = "012491b89f96a63285a37d5370184b33025bbf39dd4804a701f405aa512707a4";
-        for number in ["6001230000000017", "6001 2300 0000 0017", " 6001-2300-0000-0017"] {
+        for number in [
+            "6001230000000017",
+            "6001 2300 0000 0017",
+            " 6001-2300-0000-0017",
+        ] {
             assert_eq!(hex(&card_key(number)), expected, "{number}");
         }
         assert_ne!(hex(&card_key("6001230000000018")), expected);
@@ -284,7 +290,12 @@ mod tests {
         assert!(reference("019c936e387b8525bca2b32abb0aaa32").is_ok());
         assert!(reference("R-17").is_err());
         assert!(enrolment_key(&"5a".repeat(16)).is_ok());
-        for bad in ["5a".repeat(15), "5a".repeat(65), "zz".repeat(16), "5".repeat(33)] {
+        for bad in [
+            "5a".repeat(15),
+            "5a".repeat(65),
+            "zz".repeat(16),
+            "5".repeat(33),
+        ] {
             assert!(enrolment_key(&bad).is_err(), "{bad}");
         }
     }

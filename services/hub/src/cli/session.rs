@@ -88,8 +88,6 @@ pub fn patient(hub: Hub) -> Hub {
 }
 
 /// A shared key, for what signs.
-pub fn signing_key(
-    connection: &Connection,
-) -> anyhow::Result<Arc<hansa_client::keys::SigningKey>> {
+pub fn signing_key(connection: &Connection) -> anyhow::Result<Arc<hansa_client::keys::SigningKey>> {
     Ok(Arc::new(connection.signing_key()?))
 }

@@ -101,10 +101,20 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
         ("Payment", position.payment_micros),
         ("Carried forward", position.carried_forward_micros),
     ] {
-        table.add_row([name.to_owned(), none(), none(), none(), render::signed(micros)]);
+        table.add_row([
+            name.to_owned(),
+            none(),
+            none(),
+            none(),
+            render::signed(micros),
+        ]);
     }
     let _ = writeln!(text, "Amounts in {amounts}\n{}", table.trim_fmt());
-    let _ = writeln!(text, "{}", payment(merchant, position.payment_micros, currency));
+    let _ = writeln!(
+        text,
+        "{}",
+        payment(merchant, position.payment_micros, currency)
+    );
     text
 }
 
@@ -112,7 +122,10 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
 fn payment(merchant: &str, micros: i64, currency: &str) -> String {
     match micros {
         0 => "Nothing is paid.".to_owned(),
-        1.. => format!("{merchant} pays the hub {}.", render::amount(micros, currency)),
+        1.. => format!(
+            "{merchant} pays the hub {}.",
+            render::amount(micros, currency)
+        ),
         _ => {
             // The smallest number has no positive counterpart; no payment comes near it.
             let owed = render::amount(micros.saturating_neg(), currency);
@@ -186,7 +199,10 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(!text.contains("preview"));
-        assert_eq!(statement_json(&statement)["position"]["payment_micros"], -3_440_000);
+        assert_eq!(
+            statement_json(&statement)["position"]["payment_micros"],
+            -3_440_000
+        );
     }
 
     #[test]

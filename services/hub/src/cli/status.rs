@@ -42,11 +42,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let alliance = session::alliance(&session.hub).await?;
     let mut rows = vec![
-        ("hub", format!("{} at {}", status.version, args.connection.hub)),
+        (
+            "hub",
+            format!("{} at {}", status.version, args.connection.hub),
+        ),
         ("its clock", render::instant(status.now.as_ref())),
         ("log", status.origin.clone()),
         ("entries", render::number(status.tree_size)),
-        ("not projected yet", render::number(status.tree_size.saturating_sub(status.covered_size))),
+        (
+            "not projected yet",
+            render::number(status.tree_size.saturating_sub(status.covered_size)),
+        ),
         ("messages since it started", render::number(status.messages)),
         ("epoch of ownership", status.epoch.to_string()),
         (
@@ -61,18 +67,27 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match &alliance.programme {
         Some(programme) => {
             let open = session.hub.cycle(0).await?.cycle.unwrap_or_default();
-            rows.push(("programme", format!("{}, {}", programme.name, programme.currency_code)));
+            rows.push((
+                "programme",
+                format!("{}, {}", programme.name, programme.currency_code),
+            ));
             // A merchant sees only itself.
             if session.merchant.is_none() {
                 rows.push(("merchants", render::number(alliance.merchants.len() as u64)));
             }
             rows.push(("open cycle", cycle::headline(&open)));
         }
-        None => rows.push(("programme", "none yet: hansa apply -f alliance.toml".to_owned())),
+        None => rows.push((
+            "programme",
+            "none yet: hansa apply -f alliance.toml".to_owned(),
+        )),
     }
     if status.duplicate_key_restarts > 0 {
         let found = render::number(status.duplicate_key_restarts);
-        rows.push(("FAULT", format!("{found} commits met a key that was there already")));
+        rows.push((
+            "FAULT",
+            format!("{found} commits met a key that was there already"),
+        ));
     }
     let mut table = render::table(&[Column::Left("status"), Column::Left("")]);
     for (name, value) in rows {

@@ -9,10 +9,10 @@ use tonic::Request;
 use super::{Answer, Api, ok, page};
 use crate::{
     auth::Caller,
-    convert::timestamp,
+    convert::{micros, timestamp},
     diff,
     error::{HubError, Reason},
-    registry::{Owner, Registry},
+    registry::{KeyRecord, Owner, Registry},
     sequencer::View,
 };
 
@@ -242,7 +242,7 @@ fn check_key(key: &v1::Key) -> Result<(), HubError> {
     Ok(())
 }
 
-/// The fact of a new key; nothing when the very key is registered already.
+/// The fact of a new key; when the very key is registered already, of its earlier end, or nothing.
 fn register(registry: &Registry, mut key: v1::Key, now: i64) -> Result<Vec<v1::Fact>, HubError> {
     if !key.merchant_id.is_empty() && registry.merchant(&key.merchant_id).is_none() {
         return Err(HubError::not_found(format!(
@@ -256,11 +256,17 @@ fn register(registry: &Registry, mut key: v1::Key, now: i64) -> Result<Vec<v1::F
         Owner::Merchant(key.merchant_id.clone())
     };
     if let Some(known) = registry.keys.get(&key.key_id) {
-        if known.owner == owner
-            && known.public_key.as_slice() == key.public_key
-            && known.revoked_at.is_none()
-        {
-            return Ok(Vec::new());
+        let same = known.owner == owner && known.public_key.as_slice() == key.public_key;
+        if same && known.revoked_at.is_none() {
+            let shorter = shorten(known, key, now);
+            if let (Some((key_id, _)), true) = (&shorter, owner == Owner::Operator)
+                && last_operator_key(registry, key_id)
+            {
+                let message =
+                    format!("{key_id} is the last operator key; register another one first");
+                return Err(HubError::new(Reason::FailedPrecondition, message));
+            }
+            return Ok(shorter.into_iter().map(|(_, fact)| fact).collect());
         }
         let message = format!("key id \"{}\" is taken; choose another", key.key_id);
         return Err(HubError::new(Reason::FailedPrecondition, message));
@@ -269,8 +275,20 @@ fn register(registry: &Registry, mut key: v1::Key, now: i64) -> Result<Vec<v1::F
     Ok(vec![fact(F::KeyRegistered(key))])
 }
 
+/// A key that ends earlier than was registered: its id and the fact; nothing where it does not. Never longer, because
+/// who holds a key must not prolong it by itself; never before now, because nothing changes backwards.
+fn shorten(known: &KeyRecord, mut key: v1::Key, now: i64) -> Option<(String, v1::Fact)> {
+    let until = micros(key.valid_until.as_ref()?).max(now);
+    if known.valid_until.is_some_and(|end| end <= until) {
+        return None;
+    }
+    key.valid_from = (known.valid_from != i64::MIN).then(|| timestamp(known.valid_from));
+    key.valid_until = Some(timestamp(until));
+    Some((key.key_id.clone(), fact(F::KeyRegistered(key))))
+}
+
 fn last_operator_key(registry: &Registry, key_id: &str) -> bool {
-    let valid = |(id, k): (&String, &crate::registry::KeyRecord)| {
+    let valid = |(id, k): (&String, &KeyRecord)| {
         (k.owner == Owner::Operator && k.revoked_at.is_none()).then(|| id.clone())
     };
     let operators: Vec<String> = registry.keys.iter().filter_map(valid).collect();

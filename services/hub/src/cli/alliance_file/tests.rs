@@ -49,14 +49,39 @@ fn the_example_is_in_order_and_has_every_key() {
     }
     parse(&uncommented).unwrap();
     for key in [
-        "name", "negative_balance", "cycle", "effective_time", "display_name", "state", "roles",
-        "funding_mode", "earn_rate", "service_fee_per_point", "redemption_fee_bps",
-        "breakage_share_bps", "merchant_computes_points", "max_late_seconds",
-        "pending_until_return_window_ends", "return_days", "authorisation_ttl_seconds",
-        "refund_service_fee", "minimum_burn_points", "earn_cap_points", "net_debit_cap",
-        "collateral", "exposure_redemption_bps", "dispute_days", "tax_category",
-        "settlement_account", "merchant_ids", "start_time", "end_time", "multiplier", "rate",
-        "shares", "cap_points",
+        "name",
+        "negative_balance",
+        "cycle",
+        "effective_time",
+        "display_name",
+        "state",
+        "roles",
+        "funding_mode",
+        "earn_rate",
+        "service_fee_per_point",
+        "redemption_fee_bps",
+        "breakage_share_bps",
+        "merchant_computes_points",
+        "max_late_seconds",
+        "pending_until_return_window_ends",
+        "return_days",
+        "authorisation_ttl_seconds",
+        "refund_service_fee",
+        "minimum_burn_points",
+        "earn_cap_points",
+        "net_debit_cap",
+        "collateral",
+        "exposure_redemption_bps",
+        "dispute_days",
+        "tax_category",
+        "settlement_account",
+        "merchant_ids",
+        "start_time",
+        "end_time",
+        "multiplier",
+        "rate",
+        "shares",
+        "cap_points",
     ] {
         assert!(text.contains(&format!("{key} = ")), "{key} is not shown");
     }
@@ -107,7 +132,10 @@ effective_time = 2026-01-01T00:00:00+01:00
     assert_eq!(contract.funding_mode(), v1::FundingMode::Burn);
     assert_eq!(contract.earn_rate, "2");
     assert_eq!(contract.exposure_redemption_bps, Some(0));
-    assert_eq!(contract.effective_time.unwrap().to_string(), "2025-12-31T23:00:00Z");
+    assert_eq!(
+        contract.effective_time.unwrap().to_string(),
+        "2025-12-31T23:00:00Z"
+    );
 }
 
 #[test]
@@ -124,7 +152,11 @@ id = "a"
 "#,
     )
     .unwrap();
-    let ids: Vec<&str> = alliance.merchants.iter().map(|m| m.merchant_id.as_str()).collect();
+    let ids: Vec<&str> = alliance
+        .merchants
+        .iter()
+        .map(|m| m.merchant_id.as_str())
+        .collect();
     assert_eq!(ids, ["z", "a"]);
 }
 
@@ -153,7 +185,10 @@ funding = "BURN"
     let programme = file.alliance().unwrap().programme.unwrap();
     assert_eq!(programme.expiry_rule(), v1::ExpiryRule::RollingMonths);
     assert_eq!(programme.expiry_months, 6);
-    assert_eq!(programme.negative_balance(), v1::NegativeBalancePolicy::Debt);
+    assert_eq!(
+        programme.negative_balance(),
+        v1::NegativeBalancePolicy::Debt
+    );
     assert_eq!(programme.cycle_schedule(), v1::CycleSchedule::Monthly);
     let contract = |id: &str| file.merchant(id).unwrap().contract.unwrap();
     assert_eq!(contract("fuel").funding_mode(), v1::FundingMode::Burn);
@@ -167,7 +202,10 @@ fn every_rule_of_expiry_can_be_said() {
         parse(&PROGRAMME.replace("expiry_months = 36", expiry)).map(|a| a.programme.unwrap())
     };
     let rolling = with(r#"expiry = { rule = "rolling_months", months = 12 }"#).unwrap();
-    assert_eq!((rolling.expiry_rule(), rolling.expiry_months), (v1::ExpiryRule::RollingMonths, 12));
+    assert_eq!(
+        (rolling.expiry_rule(), rolling.expiry_months),
+        (v1::ExpiryRule::RollingMonths, 12)
+    );
     let inactivity = with(r#"expiry = { rule = "INACTIVITY", months = 18 }"#).unwrap();
     assert_eq!(
         (inactivity.expiry_rule(), inactivity.expiry_months),
@@ -219,9 +257,15 @@ fn values_that_are_not_exact_or_not_known_are_refused_where_they_stand() {
         ("reserve_per_point = \"1e-3\"", "exact decimal"),
         ("reserve_per_point = \"-1\"", "exact decimal"),
         ("reserve_per_point = -1", "exact decimal"),
-        ("negative_balance = \"forgive\"", "\"forgive\" is none of DEBT, FLOOR, REJECT"),
+        (
+            "negative_balance = \"forgive\"",
+            "\"forgive\" is none of DEBT, FLOOR, REJECT",
+        ),
         ("burn_order = \"LIFO\"", "FEFO"),
-        ("cycle = \"yearly\"", "none of MONTHLY, WEEKLY, DAILY, MANUAL"),
+        (
+            "cycle = \"yearly\"",
+            "none of MONTHLY, WEEKLY, DAILY, MANUAL",
+        ),
         ("effective_time = 2026-01-01", "no instant"),
         ("effective_time = 2026-01-01T00:00:00", "no instant"),
         ("expiry_months = -1", "u32"),
@@ -240,10 +284,19 @@ fn values_that_are_not_exact_or_not_known_are_refused_where_they_stand() {
 #[test]
 fn contradictions_name_their_table() {
     for (text, parts) in [
-        ("[merchant.a]\nearn_rate = 1\n", ["merchant \"a\"", "funding_mode"]),
+        (
+            "[merchant.a]\nearn_rate = 1\n",
+            ["merchant \"a\"", "funding_mode"],
+        ),
         ("[default]\nid = \"a\"\n", ["default", "one merchant's"]),
-        ("[[merchant]]\nearn_rate = 1\n", ["merchant", "number 1 has no id"]),
-        ("[[merchant]]\nid = \"a\"\n[[merchant]]\nid = \"a\"\n", ["\"a\"", "twice"]),
+        (
+            "[[merchant]]\nearn_rate = 1\n",
+            ["merchant", "number 1 has no id"],
+        ),
+        (
+            "[[merchant]]\nid = \"a\"\n[[merchant]]\nid = \"a\"\n",
+            ["\"a\"", "twice"],
+        ),
         ("[merchant.a]\nid = \"b\"\n", ["\"a\"", "\"b\""]),
     ] {
         refused(&format!("{PROGRAMME}{text}"), &parts);

@@ -34,13 +34,18 @@ impl<'de> Deserialize<'de> for Exact {
 
             fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Exact, E> {
                 if value < 0 {
-                    return Err(E::invalid_value(serde::de::Unexpected::Signed(value), &self));
+                    return Err(E::invalid_value(
+                        serde::de::Unexpected::Signed(value),
+                        &self,
+                    ));
                 }
                 Ok(Exact(value.to_string()))
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Exact, E> {
-                let hint = format!("a number with a point is not exact here; write \"{value}\", in quotes");
+                let hint = format!(
+                    "a number with a point is not exact here; write \"{value}\", in quotes"
+                );
                 Err(E::custom(hint))
             }
         }
@@ -147,4 +152,3 @@ impl<'de, E: Named> Deserialize<'de> for Choice<E> {
         )))
     }
 }
-

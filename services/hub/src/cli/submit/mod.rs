@@ -109,7 +109,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let hub = session::patient(session::merchant(&args.connection).await?);
     let key = session::signing_key(&args.connection)?;
     let messages = Arc::new(build(&hub, &planned).await?);
-    let outbox_path = args.outbox.clone().unwrap_or_else(|| beside(&args.file, ".outbox"));
+    let outbox_path = args
+        .outbox
+        .clone()
+        .unwrap_or_else(|| beside(&args.file, ".outbox"));
     let outbox = Outbox::open(&outbox_path).map_err(|error| outbox_error(error, &outbox_path))?;
     let bar = render::bar(messages.len() as u64, "messages");
     let sent = send::send(&hub, key, outbox, messages, usize::from(args.batch), &bar).await;
@@ -134,7 +137,8 @@ fn form(args: &Args) -> anyhow::Result<Form> {
         (None, Some("csv")) => Ok(Form::Csv),
         (None, Some("jsonl" | "ndjson")) => Ok(Form::Jsonl),
         (None, _) => {
-            let message = "the file's name does not tell its form: add --format csv or --format jsonl";
+            let message =
+                "the file's name does not tell its form: add --format csv or --format jsonl";
             Err(exit::coded(exit::USAGE, message))
         }
     }
@@ -181,14 +185,17 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 fn tell_problems(problems: &[Problem], output: Format) -> anyhow::Result<()> {
     if output.json {
-        let problem = |p: &Problem| json!({ "line": p.line, "column": p.column, "problem": p.text });
+        let problem =
+            |p: &Problem| json!({ "line": p.line, "column": p.column, "problem": p.text });
         return render::print_json(&json!({
             "problems": problems.iter().map(problem).collect::<Vec<_>>()
         }));
     }
     let mut text = String::new();
     for problem in problems.iter().take(SHOWN) {
-        let column = problem.column.map_or_else(String::new, |c| format!(", {c}"));
+        let column = problem
+            .column
+            .map_or_else(String::new, |c| format!(", {c}"));
         let _ = writeln!(text, "line {}{column}: {}", problem.line, problem.text);
     }
     if problems.len() > SHOWN {
@@ -213,7 +220,10 @@ fn tell_plan(planned: &[Planned], output: Format) -> anyhow::Result<()> {
     for plan in planned {
         *kinds.entry(rows::kind_name(plan.row.kind)).or_default() += 1;
     }
-    let mut text = format!("{} rows are in order; nothing was sent\n", render::number(planned.len() as u64));
+    let mut text = format!(
+        "{} rows are in order; nothing was sent\n",
+        render::number(planned.len() as u64)
+    );
     for (kind, count) in kinds {
         let _ = writeln!(text, "  {kind}: {}", render::number(count));
     }
@@ -240,7 +250,10 @@ fn totals(planned: &[Planned], report: &Report) -> Totals {
             Some(answered) if answered.accepted() => {
                 totals.accepted += 1;
                 totals.replayed += u64::from(answered.replayed);
-                *totals.points.entry(rows::kind_name(plan.row.kind)).or_default() += answered.points;
+                *totals
+                    .points
+                    .entry(rows::kind_name(plan.row.kind))
+                    .or_default() += answered.points;
             }
             Some(answered) => *totals.refused.entry(answered.code.clone()).or_default() += 1,
         }
@@ -260,7 +273,12 @@ fn result_json(plan: &Planned, answered: Option<&Answered>) -> Value {
 }
 
 /// Whole or not at all: a reader never sees half a file.
-fn write_results(path: &Path, form: Form, planned: &[Planned], report: &Report) -> anyhow::Result<()> {
+fn write_results(
+    path: &Path,
+    form: Form,
+    planned: &[Planned],
+    report: &Report,
+) -> anyhow::Result<()> {
     let part = beside(path, ".part");
     let mut to = BufWriter::new(File::create(&part)?);
     let rows = planned.iter().zip(&report.answers);
@@ -272,7 +290,14 @@ fn write_results(path: &Path, form: Form, planned: &[Planned], report: &Report) 
         }
         Form::Csv => {
             let mut csv = csv::Writer::from_writer(&mut to);
-            csv.write_record(["line", "message_id", "code", "points", "leaf_index", "replayed"])?;
+            csv.write_record([
+                "line",
+                "message_id",
+                "code",
+                "points",
+                "leaf_index",
+                "replayed",
+            ])?;
             for (plan, answered) in rows {
                 let answered = answered.as_ref();
                 let text = |value: Option<String>| value.unwrap_or_default();
@@ -281,14 +306,20 @@ fn write_results(path: &Path, form: Form, planned: &[Planned], report: &Report) 
                     hex(&plan.id),
                     text(answered.map(|a| a.code.clone())),
                     text(answered.map(|a| a.points.to_string())),
-                    text(answered.and_then(|a| a.leaf_index).map(|leaf| leaf.to_string())),
+                    text(
+                        answered
+                            .and_then(|a| a.leaf_index)
+                            .map(|leaf| leaf.to_string()),
+                    ),
                     text(answered.map(|a| a.replayed.to_string())),
                 ])?;
             }
             csv.flush()?;
         }
     }
-    to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    to.into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?
+        .sync_all()?;
     std::fs::rename(&part, path)?;
     Ok(())
 }
@@ -297,7 +328,9 @@ fn tell(planned: &[Planned], report: &Report, args: &Args) -> anyhow::Result<()>
     let totals = totals(planned, report);
     let rows = planned.iter().zip(&report.answers);
     if args.output.json {
-        let results: Vec<Value> = rows.map(|(plan, a)| result_json(plan, a.as_ref())).collect();
+        let results: Vec<Value> = rows
+            .map(|(plan, a)| result_json(plan, a.as_ref()))
+            .collect();
         return render::print_json(&json!({
             "results": results,
             "totals": {
@@ -342,14 +375,24 @@ fn tables(planned: &[Planned], report: &Report, written: bool) -> String {
             hex(&plan.id),
             answered.map_or_else(|| "no answer yet".to_owned(), |a| a.code.clone()),
             or_dash(answered.map(|a| render::number(a.points))),
-            or_dash(answered.and_then(|a| a.leaf_index).map(|leaf| leaf.to_string())),
-            answered.map_or("-", |a| if a.replayed { "yes" } else { "no" }).to_owned(),
+            or_dash(
+                answered
+                    .and_then(|a| a.leaf_index)
+                    .map(|leaf| leaf.to_string()),
+            ),
+            answered
+                .map_or("-", |a| if a.replayed { "yes" } else { "no" })
+                .to_owned(),
         ]);
     }
     let mut text = format!("{}\n", table.trim_fmt());
     if shown.len() > SHOWN {
         let more = render::number((shown.len() - SHOWN) as u64);
-        let hint = if written { "" } else { " (--out RESULTS lists all)" };
+        let hint = if written {
+            ""
+        } else {
+            " (--out RESULTS lists all)"
+        };
         let _ = writeln!(text, "... and {more} more refused rows{hint}");
     }
     text + "\n"
@@ -372,14 +415,23 @@ fn totals_text(rows: usize, totals: &Totals, others: usize) -> String {
         let _ = writeln!(text, "  {kind}: {} points", render::number(*points));
     }
     if others > 0 {
-        let _ = writeln!(text, "{} more messages of an earlier run were waiting and were sent.", n(others as u64));
+        let _ = writeln!(
+            text,
+            "{} more messages of an earlier run were waiting and were sent.",
+            n(others as u64)
+        );
     }
     text
 }
 
 fn exit_code(report: &Report) -> anyhow::Result<ExitCode> {
     let answered = report.answers.iter().flatten().count();
-    let refused = report.answers.iter().flatten().filter(|a| !a.accepted()).count();
+    let refused = report
+        .answers
+        .iter()
+        .flatten()
+        .filter(|a| !a.accepted())
+        .count();
     if answered < report.answers.len() {
         let left = render::number((report.answers.len() - answered) as u64);
         return Err(match &report.failure {
@@ -388,8 +440,15 @@ fn exit_code(report: &Report) -> anyhow::Result<ExitCode> {
                 format!("{left} rows have no answer yet; run the same command again ({error})"),
             ),
             Some(error) => {
-                let code = if answered == refused { exit::REFUSED } else { exit::PARTIAL };
-                exit::coded(code, format!("the hub refused to go on with {left} rows left: {error}"))
+                let code = if answered == refused {
+                    exit::REFUSED
+                } else {
+                    exit::PARTIAL
+                };
+                exit::coded(
+                    code,
+                    format!("the hub refused to go on with {left} rows left: {error}"),
+                )
             }
             None => exit::coded(
                 exit::UNAVAILABLE,
@@ -398,7 +457,14 @@ fn exit_code(report: &Report) -> anyhow::Result<ExitCode> {
         });
     }
     if let (Some(error), true) = (&report.failure, refused == answered && answered > 0) {
-        return Err(exit::coded(exit::REFUSED, format!("nothing was taken: {error}")));
+        return Err(exit::coded(
+            exit::REFUSED,
+            format!("nothing was taken: {error}"),
+        ));
     }
-    Ok(if refused > 0 { exit::PARTIAL.into() } else { ExitCode::SUCCESS })
+    Ok(if refused > 0 {
+        exit::PARTIAL.into()
+    } else {
+        ExitCode::SUCCESS
+    })
 }

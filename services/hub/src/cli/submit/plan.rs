@@ -14,7 +14,7 @@ use super::rows::{Member, Original, Problem, Row, kind_name};
 
 /// A row with its id and, where it refers to another message, that one's id.
 #[derive(Debug, Clone)]
-pub struct Planned {
+pub(super) struct Planned {
     /// The row.
     pub row: Row,
     /// Made from the receipt: the same file gives the same ids.
@@ -24,14 +24,14 @@ pub struct Planned {
 
 impl Planned {
     /// The message's bytes, the same each time.
-    pub fn message(&self, member: MemberReference) -> Result<Vec<u8>, MessageError> {
+    pub(super) fn message(&self, member: MemberReference) -> Result<Vec<u8>, MessageError> {
         Ok(self.build(member)?.encode_to_vec())
     }
 
     fn build(&self, member: MemberReference) -> Result<v1::Message, MessageError> {
         let row = &self.row;
-        let draft = Draft::with_receipt(&row.receipt, row.running, row.event_time, member)
-            .lane(&row.lane);
+        let draft =
+            Draft::with_receipt(&row.receipt, row.running, row.event_time, member).lane(&row.lane);
         // The row was checked to have what its kind needs; the field rules refuse the rest.
         let original = self.original.unwrap_or_default();
         let points = row.points.unwrap_or_default();
@@ -64,13 +64,19 @@ const fn original_kind(kind: Kind) -> Option<Kind> {
 type ByReceipt = HashMap<(u8, String, String), Vec<usize>>;
 
 /// Plans every row; where rows have problems, all problems instead.
-pub fn plan(rows: Vec<Row>) -> Result<Vec<Planned>, Vec<Problem>> {
+pub(super) fn plan(rows: Vec<Row>) -> Result<Vec<Planned>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut ids: Vec<MessageId> = Vec::with_capacity(rows.len());
     let mut lines: HashMap<MessageId, u64> = HashMap::with_capacity(rows.len());
     let mut by_receipt = ByReceipt::new();
     for (index, row) in rows.iter().enumerate() {
-        let id = message_id(row.event_time, &row.lane, &row.receipt, row.kind, row.running);
+        let id = message_id(
+            row.event_time,
+            &row.lane,
+            &row.receipt,
+            row.kind,
+            row.running,
+        );
         let id = id.unwrap_or_else(|error| {
             problems.push(Problem::of_row(row.line, error.to_string()));
             MessageId::default()
@@ -154,7 +160,7 @@ fn original(
 }
 
 /// Enrolment keys of the cards, each once.
-pub fn cards(planned: &[Planned]) -> Vec<[u8; 32]> {
+pub(super) fn cards(planned: &[Planned]) -> Vec<[u8; 32]> {
     let mut cards: Vec<[u8; 32]> = planned
         .iter()
         .filter_map(|plan| match plan.row.member {

@@ -12,7 +12,7 @@ use crate::cli::{member::card_key, render};
 
 /// Form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub(super) enum Form {
     /// Comma-separated values with a line of column names.
     Csv,
     /// A JSON object on each line.
@@ -20,9 +20,18 @@ pub enum Form {
 }
 
 /// Names of the columns, in the order of [`Cells`].
-pub const COLUMNS: [&str; 11] = [
-    "kind", "receipt", "running", "event_time", "member", "card", "amount", "currency", "points",
-    "original", "lane",
+pub(super) const COLUMNS: [&str; 11] = [
+    "kind",
+    "receipt",
+    "running",
+    "event_time",
+    "member",
+    "card",
+    "amount",
+    "currency",
+    "points",
+    "original",
+    "lane",
 ];
 
 const KINDS: [(&str, Kind); 6] = [
@@ -36,7 +45,7 @@ const KINDS: [(&str, Kind); 6] = [
 
 /// Why a row cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(super) struct Problem {
     /// Line of the file, from 1.
     pub line: u64,
     /// Column, where it is one column's fault.
@@ -47,7 +56,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of a whole row.
-    pub fn of_row(line: u64, text: impl Into<String>) -> Self {
+    pub(super) fn of_row(line: u64, text: impl Into<String>) -> Self {
         Self {
             line,
             column: None,
@@ -66,7 +75,7 @@ impl Problem {
 
 /// How a row names its member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Member {
+pub(super) enum Member {
     /// The merchant's reference.
     Reference([u8; 16]),
     /// The enrolment key of a card number.
@@ -75,7 +84,7 @@ pub enum Member {
 
 /// How a row names the message that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Original {
+pub(super) enum Original {
     /// By id.
     Id([u8; 16]),
     /// By the receipt of a row above.
@@ -84,7 +93,7 @@ pub enum Original {
 
 /// A row whose every cell is in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(super) struct Row {
     /// Line of the file, from 1.
     pub line: u64,
     /// Kind of message.
@@ -111,7 +120,7 @@ pub struct Row {
 type Cells = [Option<String>; 11];
 
 /// Reads every row; where rows have problems, all problems instead.
-pub fn read(from: impl Read, form: Form) -> Result<Vec<Row>, Vec<Problem>> {
+pub(super) fn read(from: impl Read, form: Form) -> Result<Vec<Row>, Vec<Problem>> {
     let mut rows = Vec::new();
     let mut problems = Vec::new();
     let mut take = |line: u64, cells: Result<Cells, Problem>| match cells
@@ -231,12 +240,16 @@ fn json_cells(line: u64, text: &str) -> Result<Cells, Problem> {
         };
         cells[index] = match value {
             serde_json::Value::Null => None,
-            serde_json::Value::String(text) => Some(text.trim().to_owned()).filter(|t| !t.is_empty()),
+            serde_json::Value::String(text) => {
+                Some(text.trim().to_owned()).filter(|t| !t.is_empty())
+            }
             serde_json::Value::Number(number) if number.is_i64() || number.is_u64() => {
                 Some(number.to_string())
             }
             other => {
-                let text = format!("{other} is not exact or not plain; write it in quotes, e.g. \"12.34\"");
+                let text = format!(
+                    "{other} is not exact or not plain; write it in quotes, e.g. \"12.34\""
+                );
                 return Err(Problem::of_column(line, COLUMNS[index], text));
             }
         };
@@ -307,7 +320,7 @@ const fn shape(kind: Kind) -> Shape {
 }
 
 /// Name of a kind, as in the column.
-pub fn kind_name(kind: Kind) -> &'static str {
+pub(super) fn kind_name(kind: Kind) -> &'static str {
     KINDS
         .iter()
         .find(|(_, known)| *known == kind)
@@ -348,7 +361,12 @@ fn row(line: u64, cells: Cells) -> Result<Row, Vec<Problem>> {
         check_shape(
             &mut check,
             kind,
-            [amount.is_some(), currency.is_some(), points.is_some(), original.is_some()],
+            [
+                amount.is_some(),
+                currency.is_some(),
+                points.is_some(),
+                original.is_some(),
+            ],
         );
     }
     let amount = match (amount, currency) {
@@ -358,7 +376,8 @@ fn row(line: u64, cells: Cells) -> Result<Row, Vec<Problem>> {
         _ => None,
     };
     let points = check.read("points", points, |text| {
-        text.parse().map_err(|_| "a whole number of points".to_owned())
+        text.parse()
+            .map_err(|_| "a whole number of points".to_owned())
     });
     let original = original.map(|text| match render::id16(&text) {
         Some(id) => Original::Id(id),
@@ -393,11 +412,18 @@ fn check_shape(check: &mut Check, kind: Kind, filled: [bool; 4]) {
         Points::Optional => None,
         Points::None => Some(false),
     };
-    let wanted = [Some(shape.amount), Some(shape.amount), points, Some(shape.original)];
+    let wanted = [
+        Some(shape.amount),
+        Some(shape.amount),
+        points,
+        Some(shape.original),
+    ];
     let columns = ["amount", "currency", "points", "original"];
     for ((column, wanted), filled) in columns.into_iter().zip(wanted).zip(filled) {
         match (wanted, filled) {
-            (Some(true), false) => check.broken(column, format!("is empty; {} needs it", kind_name(kind))),
+            (Some(true), false) => {
+                check.broken(column, format!("is empty; {} needs it", kind_name(kind)))
+            }
             (Some(false), true) => {
                 let text = format!("has no meaning for {}; leave it empty", kind_name(kind));
                 check.broken(column, text);
@@ -442,7 +468,10 @@ fn read_member(check: &mut Check, member: Option<String>, card: Option<String>) 
             None
         }
         (None, None) => {
-            check.broken("member", "is empty; give member (a reference) or card (a number)");
+            check.broken(
+                "member",
+                "is empty; give member (a reference) or card (a number)",
+            );
             None
         }
     }

@@ -27,7 +27,7 @@ const WINDOW: usize = 8;
 
 /// A message to send.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
+pub(super) struct Outgoing {
     /// Its id.
     pub id: MessageId,
     /// Its bytes.
@@ -36,7 +36,7 @@ pub struct Outgoing {
 
 /// What came of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
+pub(super) struct Answered {
     /// Result code, or why the hub refused the whole batch.
     pub code: String,
     /// Unit: whole points.
@@ -49,14 +49,14 @@ pub struct Answered {
 
 impl Answered {
     /// The message took effect, now or before.
-    pub fn accepted(&self) -> bool {
+    pub(super) fn accepted(&self) -> bool {
         self.code == "ACCEPTED"
     }
 }
 
 /// What came of all.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(super) struct Report {
     /// For each message, in order; `None`: not answered.
     pub answers: Vec<Option<Answered>>,
     /// Messages of an earlier run that waited in the outbox and are not among these.
@@ -79,7 +79,7 @@ fn lock(outbox: &Shared) -> MutexGuard<'_, Outbox> {
 }
 
 /// Sends all. Must run on a runtime of several threads: the outbox blocks.
-pub async fn send(
+pub(super) async fn send(
     hub: &Hub,
     key: Arc<SigningKey>,
     outbox: Outbox,
@@ -122,7 +122,8 @@ pub async fn send(
         let answered = match item.result {
             Ok(answer) => Some(outcomes(&answer)),
             Err(error) => {
-                let refused = (!error.is_transient()).then(|| refusal(&error, in_flight.rows.len()));
+                let refused =
+                    (!error.is_transient()).then(|| refusal(&error, in_flight.rows.len()));
                 report.failure = Some(error);
                 refused
             }
@@ -140,7 +141,9 @@ pub async fn send(
         tokio::task::block_in_place(|| lock(&outbox).acknowledge(in_flight.ticket))?;
     }
     feeding.await??;
-    if report.answers.iter().all(Option::is_some) && report.failure.as_ref().is_some_and(CallError::is_transient) {
+    if report.answers.iter().all(Option::is_some)
+        && report.failure.as_ref().is_some_and(CallError::is_transient)
+    {
         report.failure = None;
     }
     Ok(report)
@@ -163,7 +166,11 @@ fn waiting(
         .map(|(index, message)| (message.id, index))
         .collect();
     let row_of = |bytes: &[u8]| {
-        let id: MessageId = v1::Message::decode(bytes).ok()?.message_id.try_into().ok()?;
+        let id: MessageId = v1::Message::decode(bytes)
+            .ok()?
+            .message_id
+            .try_into()
+            .ok()?;
         let row = *rows.get(&id)?;
         (messages[row].bytes == bytes).then_some(row)
     };
@@ -172,7 +179,10 @@ fn waiting(
         let batch = SignedBatch::from_envelope(outbox.read(ticket)?)?;
         let rows: Vec<Option<usize>> = batch.messages().iter().map(|bytes| row_of(bytes)).collect();
         let signatures = &batch.envelope().signatures;
-        if signatures.iter().all(|signature| signature.keyid == key.key_id()) {
+        if signatures
+            .iter()
+            .all(|signature| signature.keyid == key.key_id())
+        {
             left.push((batch, InFlight { ticket, rows }));
         } else if rows.iter().all(Option::is_some) {
             // Signed with a key that may be gone: its rows are sent again, signed anew.
@@ -201,13 +211,19 @@ struct Feeder {
 }
 
 impl Feeder {
-    async fn run(self, waiting: Vec<(SignedBatch, InFlight)>, covered: Vec<bool>) -> anyhow::Result<()> {
+    async fn run(
+        self,
+        waiting: Vec<(SignedBatch, InFlight)>,
+        covered: Vec<bool>,
+    ) -> anyhow::Result<()> {
         for (batch, in_flight) in waiting {
             if !self.hand_over(batch, in_flight).await {
                 return Ok(());
             }
         }
-        let mut todo = (0..self.messages.len()).filter(|row| !covered[*row]).peekable();
+        let mut todo = (0..self.messages.len())
+            .filter(|row| !covered[*row])
+            .peekable();
         while todo.peek().is_some() {
             let mut batches = Vec::with_capacity(WINDOW);
             while batches.len() < WINDOW && todo.peek().is_some() {
