@@ -33,13 +33,13 @@ const SETTINGS: [&str; 7] = [
     "log_checkpoints=off",
 ];
 
-/// Stops what was started when its end of the pipe closes.
+/// Stops what was started when its end of the pipe closes: at once, without writing out what is thrown away.
 const KEEPER: &str = r#"
 directory=$1; shift
 "$@" </dev/null >"$directory/log" 2>&1 &
 server=$!
 cat >/dev/null
-kill -INT $server
+kill -QUIT $server
 wait $server
 rm -rf "$directory"
 "#;
