@@ -23,6 +23,9 @@ pub const OPERATOR_ISSUER: &str = "operator";
 /// Tokens that are remembered at most; beyond it all are forgotten and verified anew.
 const REMEMBERED: usize = 10_000;
 
+/// A token holds for an hour at most: it is worth as much as the key while it does.
+const MAX_TOKEN_SECONDS: i64 = 3_600;
+
 /// A caller whose token holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -84,7 +87,8 @@ pub struct Authenticator {
 impl Authenticator {
     /// Tokens must name `audience`; clocks may differ by 60 s.
     pub fn new(registry: SharedRegistry, clock: Clock, audience: &str) -> Self {
-        let validation = Validation::new(audience);
+        let mut validation = Validation::new(audience);
+        validation.max_lifetime_seconds = Some(MAX_TOKEN_SECONDS);
         Self {
             registry,
             validation,

@@ -66,10 +66,13 @@ pub fn plan(
 }
 
 fn check_slug(field: &str, slug: &str) -> Result<(), HubError> {
-    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.&/ ".contains(c);
-    if slug.is_empty() || slug.len() > 63 || !slug.chars().all(ok) || slug.trim() != slug {
-        let text =
-            format!("\"{slug}\": 1-63 of a-z, 0-9, '-', '_', '.', '&', '/', and spaces inside");
+    // '>' stands between two merchants where pairs are written as text.
+    let ok = |c: char| !c.is_control() && c != '>';
+    if slug.is_empty() || slug.len() > 128 || !slug.chars().all(ok) || slug.trim() != slug {
+        let shown: String = slug.chars().take(128).collect();
+        let text = format!(
+            "{shown:?}: 1-128 bytes of UTF-8 without control characters and '>', no space at either end"
+        );
         return Err(HubError::field(field, "ID", text));
     }
     Ok(())

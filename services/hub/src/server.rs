@@ -52,6 +52,9 @@ const DEAD_AFTER: Duration = Duration::from_secs(5);
 /// Between two looks at the gate, and two heartbeats.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// How long answered calls may take to end on shutdown.
+const DRAIN: Duration = Duration::from_secs(5);
+
 /// Version of the rules by which this release decides.
 pub const RULES_VERSION: u32 = 1;
 
@@ -124,7 +127,8 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
     let clock = options.test_clock.map_or(Clock::System, Clock::test);
     let registry = SharedRegistry::default();
     let (sequencer, jobs) = Sequencer::channel(QUEUE);
-    let ownership = Ownership::default();
+    let (serving, mut is_serving) = watch::channel(false);
+    let ownership = Ownership::new(serving.subscribe());
     let signer = Arc::new(Signer::new(home.hub_key()?, &options.origin)?);
     let scheme = if options.tls.is_some() {
         "https"
@@ -147,7 +151,6 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         alias_key: home.alias_key()?,
     }));
 
-    let (serving, mut is_serving) = watch::channel(false);
     let keeper = Keeper {
         store,
         signer,
@@ -191,11 +194,14 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
             keeper.await??;
         }
         kept = &mut keeper => {
-            // The keeper ends by itself only when it cannot go on.
+            // The keeper ends when it was asked to, with everything committed, or when it cannot go on.
             let failed = kept?;
             shutdown.cancel();
             failed?;
-            grpc.await?;
+            // Callers may hold streams open for ever; what they sent was answered.
+            if let Ok(served) = tokio::time::timeout(DRAIN, &mut grpc).await {
+                served?;
+            }
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod bench;
 pub mod connect;
 pub mod cycle;
+pub mod demo;
 pub mod exit;
 pub mod keys;
 pub mod liability;
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Run a hub.
     Serve(serve::Args),
+    /// Play a year of purchases at 31 merchants and settle it; nothing to set up.
+    Demo(demo::Args),
     /// Play purchases through a hub of its own and print what settles.
     Replay(replay::Args),
     /// Measure a hub of its own.
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Bench(bench) => bench::run(bench).await,
         Command::Apply(args) => apply::run(args).await,

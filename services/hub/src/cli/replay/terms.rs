@@ -25,6 +25,20 @@ impl<'de> Deserialize<'de> for Number {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
                 Ok(Number(text.trim().to_owned()))
             }
+            /// The shortest text that reads back as the same number is the one that was written, up to 15 digits.
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Number, E> {
+                let text = value.to_string();
+                if text.len() > 16
+                    || !text
+                        .bytes()
+                        .all(|b| b.is_ascii_digit() || b"-.".contains(&b))
+                {
+                    return Err(E::custom(format!(
+                        "{text} is not exact; write it in quotes"
+                    )));
+                }
+                Ok(Number(text))
+            }
             fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Number, E> {
                 Ok(Number(value.to_string()))
             }
