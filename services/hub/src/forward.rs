@@ -19,6 +19,7 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use crate::{
     error::HubError,
+    intake,
     ownership::{Ownership, Role},
 };
 
@@ -27,6 +28,12 @@ const FORWARDED: &str = "x-hansa-forwarded";
 
 /// Services of the hub proper; health and reflection answer for this process.
 const OURS: &str = "/hansa.v1.";
+
+/// What tonic answers where a message is longer than a service takes: OUT_OF_RANGE, which the hub itself never says.
+const TOO_LONG: &str = "11";
+
+/// Header of `google.rpc` details.
+const DETAILS: &str = "grpc-status-details-bin";
 
 /// Puts [`Forward`] in front of the services.
 #[derive(Clone)]
@@ -94,6 +101,18 @@ impl Peers {
     }
 }
 
+/// Calls that are too long to be decoded never reach a handler; their refusal gets the reason that they all have.
+fn explained(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    let too_long = headers
+        .get(Status::GRPC_STATUS)
+        .is_some_and(|code| code == TOO_LONG);
+    if too_long && !headers.contains_key(DETAILS) {
+        return Status::from(intake::too_large()).into_http();
+    }
+    response
+}
+
 type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
 impl<S> Service<Request<Body>> for Forward<S>
@@ -113,7 +132,8 @@ where
         let address = match self.peers.ownership.role() {
             Role::FrontEnd { address } if request.uri().path().starts_with(OURS) => address,
             Role::FrontEnd { .. } | Role::Owner { .. } | Role::Starting => {
-                return Box::pin(self.inner.call(request));
+                let answer = self.inner.call(request);
+                return Box::pin(async move { answer.await.map(explained) });
             }
         };
         if request.headers().contains_key(FORWARDED) {

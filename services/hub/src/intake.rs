@@ -148,7 +148,8 @@ pub fn prepare(
     })
 }
 
-fn too_large() -> HubError {
+/// The refusal of a batch that has more than a batch may have.
+pub fn too_large() -> HubError {
     let message = format!(
         "a batch has at most {MAX_BATCH_MESSAGES} messages and {MAX_BATCH_BYTES} bytes; split it, nothing was taken"
     );

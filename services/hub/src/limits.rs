@@ -117,7 +117,8 @@ impl Limits {
             let message = format!(
                 "a batch of {messages} messages is beyond this merchant's burst; send smaller batches"
             );
-            return Err(HubError::new(Reason::LimitExceeded, message));
+            // No wait helps, so this must not look like a limit that passes.
+            return Err(HubError::new(Reason::BatchTooLarge, message));
         }
         let wait = Duration::from_micros(u64::try_from(missing / rate).unwrap_or(u64::MAX));
         Err(limited(
@@ -163,5 +164,10 @@ mod tests {
                 .is_some_and(|wait| wait > Duration::from_secs(3))
         );
         assert!(limits.spend("b", 10).is_ok());
+        let never = limits.spend("b", 11).err();
+        assert_eq!(
+            never.map(|e| (e.reason, e.reason.is_transient())),
+            Some((Reason::BatchTooLarge, false))
+        );
     }
 }

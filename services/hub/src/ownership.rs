@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
 use crate::error::HubError;
 
 /// How long a confirmed heartbeat counts.
@@ -32,18 +34,25 @@ pub enum Role {
 
 /// The role, shared.
 #[derive(Debug, Clone)]
-pub struct Ownership(Arc<Mutex<Role>>);
-
-impl Default for Ownership {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Role::Starting)))
-    }
+pub struct Ownership {
+    role: Arc<Mutex<Role>>,
+    /// Whether the log is loaded. Before, an owner knows no key and no term, and would refuse for good what it must
+    /// only put off.
+    loaded: watch::Receiver<bool>,
 }
 
 impl Ownership {
+    /// Nothing yet; `loaded` tells whether the log is.
+    pub fn new(loaded: watch::Receiver<bool>) -> Self {
+        Self {
+            role: Arc::new(Mutex::new(Role::Starting)),
+            loaded,
+        }
+    }
+
     /// The role now.
     pub fn role(&self) -> Role {
-        self.0
+        self.role
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -51,14 +60,15 @@ impl Ownership {
 
     /// Changes it.
     pub fn set(&self, role: Role) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = role;
+        *self.role.lock().unwrap_or_else(PoisonError::into_inner) = role;
     }
 
     /// Whether this process may answer as the owner.
     pub fn check(&self) -> Result<(), HubError> {
         match self.role() {
             Role::Owner { confirmed_at }
-                if confirmed_at.is_none_or(|at| at.elapsed() < CONFIRMED_FOR) =>
+                if *self.loaded.borrow()
+                    && confirmed_at.is_none_or(|at| at.elapsed() < CONFIRMED_FOR) =>
             {
                 Ok(())
             }

@@ -14,7 +14,8 @@ use super::replay::{
 };
 
 /// The purchases; see tests/fixtures/complete-journey/README.md for their origin and licence.
-const DATA: &[u8] = include_bytes!("../../../../tests/fixtures/complete-journey/complete-journey.csv.gz");
+const DATA: &[u8] =
+    include_bytes!("../../../../tests/fixtures/complete-journey/complete-journey.csv.gz");
 const TERMS: &str = include_str!("../../../../tests/fixtures/complete-journey/journey-terms.toml");
 
 /// Counterparties shown at most.
@@ -35,7 +36,8 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     if args.fresh && args.dir.join("replay.sha256").exists() {
-        fs::remove_dir_all(&args.dir).with_context(|| format!("cannot remove {}", args.dir.display()))?;
+        fs::remove_dir_all(&args.dir)
+            .with_context(|| format!("cannot remove {}", args.dir.display()))?;
     }
     let data = Data::parse(Cursor::new(DATA))?;
     let terms = Terms::parse(TERMS)?;
@@ -89,27 +91,48 @@ fn print(document: &Document, currency: &str) {
             *pairs.entry(pair).or_default() += points;
         }
     }
-    let mut nets = table(["merchant", &format!("net of the year, {currency}"), "who pays"]);
+    let mut nets = table([
+        "merchant",
+        &format!("net of the year, {currency}"),
+        "who pays",
+    ]);
     for (merchant, net) in &by_merchant {
-        let who = if *net > 0 { "pays the hub" } else { "is paid by the hub" };
+        let who = if *net > 0 {
+            "pays the hub"
+        } else {
+            "is paid by the hub"
+        };
         nets.add_row([(*merchant).to_owned(), amount(*net), who.to_owned()]);
     }
-    println!("\nThe year's settlement by merchant (exact; payments round per cycle and carry the rest):\n{nets}");
+    println!(
+        "\nThe year's settlement by merchant (exact; payments round per cycle and carry the rest):\n{nets}"
+    );
 
-    let mut largest: Vec<(&str, i64)> =
-        pairs.into_iter().filter(|(pair, _)| pair.split_once('>').is_some_and(|(a, b)| a != b)).collect();
+    let mut largest: Vec<(&str, i64)> = pairs
+        .into_iter()
+        .filter(|(pair, _)| pair.split_once('>').is_some_and(|(a, b)| a != b))
+        .collect();
     largest.sort_by_key(|(pair, points)| (std::cmp::Reverse(*points), *pair));
     let mut counterparties = table(["earned at > spent at", "points"]);
     for (pair, points) in largest.iter().take(PAIRS) {
         counterparties.add_row([pair.replace('>', " > "), points.to_string()]);
     }
     println!("\nLargest counterparties:\n{counterparties}");
-    let breakage: i64 = document.cycles.iter().map(|cycle| cycle.hub_micros.breakage).sum();
-    println!("\nBreakage of the year, the hub's part: {} {currency}", amount(breakage));
+    let breakage: i64 = document
+        .cycles
+        .iter()
+        .map(|cycle| cycle.hub_micros.breakage)
+        .sum();
+    println!(
+        "\nBreakage of the year, the hub's part: {} {currency}",
+        amount(breakage)
+    );
 }
 
 fn print_liability(liability: &hansa_proto::v1::GetLiabilityResponse, currency: &str) {
-    let sum = |figure: fn(&hansa_proto::v1::LiabilityLine) -> i64| liability.lines.iter().map(figure).sum::<i64>();
+    let sum = |figure: fn(&hansa_proto::v1::LiabilityLine) -> i64| {
+        liability.lines.iter().map(figure).sum::<i64>()
+    };
     println!(
         "Liability: {} points prepaid into a reserve of {} {currency}, and {} points worth {} {currency} that their \
          funders pay when they are spent.",
@@ -122,7 +145,10 @@ fn print_liability(liability: &hansa_proto::v1::GetLiabilityResponse, currency: 
 
 fn print_next_steps(dir: &std::path::Path, document: &Document) {
     let dir = dir.display();
-    let clock = document.cycles.last().map_or("2018-02-01T00:00:00Z", |cycle| cycle.closes_at.as_str());
+    let clock = document
+        .cycles
+        .last()
+        .map_or("2018-02-01T00:00:00Z", |cycle| cycle.closes_at.as_str());
     println!(
         "\nLook further:\n\
          \x20 hansa verify --database sqlite:{dir}/hansa.db --data-dir {dir}     decide the whole log again and compare\n\

@@ -6,7 +6,7 @@ use hansa_proto::v1::{self, exchange_service_server::ExchangeService};
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::{Answer, Api, ok};
 use crate::{
@@ -116,7 +116,16 @@ impl ExchangeService for Api {
         let (pending, answers) = mpsc::channel(PIPELINE);
         let api = self.clone();
         tokio::spawn(async move {
-            while let Ok(Some(request)) = inbound.message().await {
+            loop {
+                let request = match inbound.message().await {
+                    Ok(Some(request)) => request,
+                    // Too long to be decoded: this batch is to blame, and nothing behind it can be read.
+                    Err(status) if status.code() == Code::OutOfRange => {
+                        let _ = pending.send(Pending::Refused(intake::too_large())).await;
+                        break;
+                    }
+                    Ok(None) | Err(_) => break,
+                };
                 let queued = match api
                     .0
                     .ownership

@@ -1,6 +1,11 @@
 //! `hansa bench exchange`: a hub in a process of its own, loaded, killed, and asked again.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
@@ -12,7 +17,7 @@ use super::{
     hub::HubCommand,
     lane::{Lane, Order},
     load, machine, members,
-    report::{Report, Run, bytes_each, median},
+    report::{Report, Run, bytes_each, median, unexpected},
     rng::SplitMix64,
     traffic::{Mix, Traffic},
     unary,
@@ -129,12 +134,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "note: the hub's directory is in memory, so nothing was durable; give another --data-dir"
         );
     }
-    let unexpected: u64 = report.runs.iter().map(Run::unexpected).sum();
-    Ok(if report.checked.sample_wrong > 0 || unexpected > 0 {
-        exit::MISMATCH.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(
+        if report.checked.sample_wrong > 0 || report.unexpected_refusals > 0 {
+            exit::MISMATCH.into()
+        } else {
+            ExitCode::SUCCESS
+        },
+    )
 }
 
 async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Result<Report> {
@@ -207,6 +213,7 @@ async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Resul
             Kind::Postgres => "postgres",
         },
         restart_seconds,
+        unexpected_refusals: unexpected(&runs),
         checked,
         unary_1: unaries.next(),
         unary_16: unaries.next(),
@@ -249,8 +256,9 @@ async fn size(command: &HubCommand) -> anyhow::Result<u64> {
 
 fn progress(args: &Args, what: &'static str, count: u64) -> ProgressBar {
     let bar = ProgressBar::new(count).with_message(what);
-    if args.json {
+    if args.json || !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
+        eprintln!("{what} {count}");
     } else {
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(4));
     }
