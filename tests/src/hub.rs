@@ -144,13 +144,23 @@ impl TestHub {
         self.process.as_ref().expect("the hub runs")
     }
 
-    /// Starts it, or starts it again: same data, same port.
+    /// Starts it, or starts it again: same data, same port. Returns when the log is served, by whatever process: on
+    /// PostgreSQL a dead owner is waited for.
     ///
     /// # Panics
-    /// When it does not start.
+    /// When it does not start, or refuses for any other reason than that the log is not served yet.
     pub async fn start(&mut self) {
         if let Err(ended) = self.try_start().await {
             panic!("the hub ended with {}:\n{}", ended.status, ended.log);
+        }
+        let served = self
+            .operator()
+            .call(v1::GetStatusRequest {}, async |hub: Hub, request| {
+                hub.log().get_status(request).await
+            })
+            .await;
+        if let Err(refusal) = served {
+            panic!("the hub does not serve: {refusal}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     fs::File,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -15,10 +16,14 @@ use crate::binary;
 /// How long a hub may take to take calls, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Kills the hub when its end of the pipe closes: however this test ends, its hubs end with it.
+const KEEPER: &str = "cat >/dev/null; kill -KILL $0";
+
 /// A running `hansa serve`. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    keeper: Child,
     log: PathBuf,
     /// `host:port` that it listens on.
     pub address: String,
@@ -59,8 +64,16 @@ impl Process {
                 command.env_remove(name);
             }
         }
+        let child = command.spawn().unwrap();
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
         let mut process = Self {
-            child: command.spawn().unwrap(),
+            child,
+            keeper,
             log,
             address: String::new(),
         };
@@ -107,8 +120,15 @@ impl Process {
 
     /// `kill -9`, as a power failure would. Returns when the process is gone.
     pub fn kill(&mut self) {
+        self.dismiss_keeper();
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Before the hub's process id is free for others.
+    fn dismiss_keeper(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
     }
 
     /// Waits until it ends by itself.
@@ -116,6 +136,7 @@ impl Process {
     /// # Panics
     /// When it does not.
     pub async fn wait(&mut self) -> ExitStatus {
+        self.dismiss_keeper();
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

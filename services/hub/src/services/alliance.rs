@@ -239,6 +239,15 @@ fn check_key(key: &v1::Key) -> Result<(), HubError> {
             "revoke it with RevokeKey",
         ));
     }
+    if let (Some(from), Some(until)) = (&key.valid_from, &key.valid_until)
+        && micros(until) <= micros(from)
+    {
+        return Err(HubError::field(
+            "key.valid_until",
+            "OUT_OF_RANGE",
+            "behind valid_from, or absent for no end",
+        ));
+    }
     Ok(())
 }
 
