@@ -382,8 +382,13 @@ impl Keeper {
                 Ok(gate) => {
                     let expected = match gate {
                         None => Some(0),
-                        // An earlier epoch of this very process, or one that ended in good order.
-                        Some(gate) if gate.owner == self.owner || gate.address.is_empty() => {
+                        // An earlier epoch of this very process, one that ended in good order, or one that
+                        // died and left its address to this one.
+                        Some(gate)
+                            if gate.owner == self.owner
+                                || gate.address.is_empty()
+                                || self.inherited(&gate.address) =>
+                        {
                             Some(gate.epoch)
                         }
                         Some(gate) => {
@@ -429,6 +434,11 @@ impl Keeper {
                 () = self.shutdown.cancelled() => return Ok(None),
             }
         }
+    }
+
+    /// Whether an owner at this address must be gone, because this process listens there now.
+    fn inherited(&self, address: &str) -> bool {
+        self.options.advertise.is_none() && self.advertise == address
     }
 
     /// Up to half a second that differs between processes, so that replicas do not race.

@@ -106,6 +106,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     ready_file: Option<PathBuf>,
+    /// End in good order when standard input closes: for a program that starts a hub of its own and may be killed.
+    #[arg(long)]
+    #[serde(skip)]
+    exit_with_stdin: bool,
 }
 
 impl Args {
@@ -194,6 +198,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         tracing::info!("shutting down: finishing what was accepted");
         signalled.cancel();
     });
+    if args.exit_with_stdin {
+        let closed = shutdown.clone();
+        // A thread of its own: a blocking read of the runtime's would keep the program from ending.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            closed.cancel();
+        });
+    }
     server::run(args.options()?, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,12 +14,12 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, atomic::AtomicI64},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args as ClapArgs;
-use hansa_store::{Store, StoreOptions};
+use hansa_store::{Store, StoreError, StoreOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest::{Context as Digest, SHA256};
 
@@ -56,6 +56,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// How long the hub of a replay that was killed may take to end.
+const PREDECESSOR: Duration = Duration::from_secs(30);
 
 /// Where a replay keeps its things.
 #[derive(Debug, Clone)]
@@ -119,7 +122,7 @@ impl Place {
             }
             fs::create_dir_all(&self.data_dir)
                 .with_context(|| format!("cannot make {}", self.data_dir.display()))?;
-            let store = Store::open(&self.database, &options)
+            let store = open_when_free(&self.database, &options)
                 .await
                 .context("cannot open the database")?;
             let empty = store.last_entry().await?.is_none();
@@ -144,6 +147,19 @@ impl Place {
                 "the database holds a log, and {} is not there to go on with it; name an empty --database",
                 marker.display()
             ),
+        }
+    }
+}
+
+/// Opens the store; waits for the hub of a replay that was killed: it is on its way out.
+async fn open_when_free(database: &str, options: &StoreOptions) -> Result<Store, StoreError> {
+    let began = Instant::now();
+    loop {
+        match Store::open(database, options).await {
+            Err(StoreError::InUse { .. }) if began.elapsed() < PREDECESSOR => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            other => return other,
         }
     }
 }

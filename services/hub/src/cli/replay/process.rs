@@ -83,7 +83,9 @@ impl HubProcess {
             // Not on the command line: a URL may hold a password, and command lines are public.
             .env("HANSA_DATABASE", &self.database)
             .env_remove("HANSA_CONFIG")
-            .stdin(Stdio::null())
+            // Closes when this program ends, however it ends: the hub then ends in good order.
+            .arg("--exit-with-stdin")
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)
