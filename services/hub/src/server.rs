@@ -149,6 +149,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         ownership: ownership.clone(),
         signer: Arc::clone(&signer),
         alias_key: home.alias_key()?,
+        shutdown: shutdown.clone(),
     }));
 
     let keeper = Keeper {

@@ -117,7 +117,13 @@ impl ExchangeService for Api {
         let api = self.clone();
         tokio::spawn(async move {
             loop {
-                let request = match inbound.message().await {
+                let message = tokio::select! {
+                    biased;
+                    // A stream could otherwise keep the sequencer busy for ever. What was taken is answered.
+                    () = api.0.shutdown.cancelled() => break,
+                    message = inbound.message() => message,
+                };
+                let request = match message {
                     Ok(Some(request)) => request,
                     // Too long to be decoded: this batch is to blame, and nothing behind it can be read.
                     Err(status) if status.code() == Code::OutOfRange => {

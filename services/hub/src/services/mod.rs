@@ -11,6 +11,7 @@ pub mod page;
 use std::sync::Arc;
 
 use hansa_store::Store;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use crate::{
@@ -45,6 +46,8 @@ pub struct Shared {
     pub signer: Arc<Signer>,
     /// Hashes enrolment keys.
     pub alias_key: ring::hmac::Key,
+    /// The process is to end.
+    pub shutdown: CancellationToken,
 }
 
 /// All services; cheap to clone.
