@@ -153,7 +153,10 @@ impl Driver<'_> {
             Err(error) => return error.into(),
         };
         if let Err(error) = self.anchoring.check(self.store, state.next_seq).await {
-            return Stop::Failed(LoadError::Corrupt(error.to_string()));
+            return match error.downcast::<StoreError>() {
+                Ok(error) => error.into(),
+                Err(error) => Stop::Failed(LoadError::Corrupt(error.to_string())),
+            };
         }
         if let Err(stop) = self.begin(&mut state).await {
             return stop;
@@ -230,12 +233,17 @@ impl Driver<'_> {
                         }
                         // Woken by time or by the projection.
                         idle = !self.one_step(state).await?;
+                        self.bound_dirty(state, projecting).await?;
+                        state.members.evict();
                         continue;
                     }
                 },
             };
-            ahead = self.group(state, gathered, jobs).await?;
+            ahead = self.group(state, gathered, jobs, projecting).await?;
             self.one_step(state).await?;
+            if ahead.is_none() {
+                state.members.evict();
+            }
         }
     }
 
@@ -247,7 +255,7 @@ impl Driver<'_> {
         projecting: &mut Projecting,
     ) -> Result<Option<Gathered>, Stop> {
         let now = state.now(self.clock);
-        if due::is_due(state, now) && jobs.is_empty() {
+        if due::is_due(state, now, self.clock.is_test()) && jobs.is_empty() {
             return Ok(None);
         }
         let longest = if state.covered() < state.next_seq {
@@ -257,7 +265,8 @@ impl Driver<'_> {
         };
         let wait = match due::next_instant(state) {
             Some(at) if !self.clock.is_test() => {
-                let micros = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+                // What is due and may not be looked for yet waits its turn.
+                let micros = u64::try_from(at.saturating_sub(now).max(100_000)).unwrap_or(0);
                 Duration::from_micros(micros).min(longest)
             }
             _ => longest,
@@ -294,41 +303,57 @@ impl Driver<'_> {
         state: &mut State,
         mut gathered: Gathered,
         jobs: &mut mpsc::Receiver<Job>,
+        projecting: &mut Projecting,
     ) -> Result<Option<Gathered>, Stop> {
-        if state.members.dirty() >= state.members.capacity() {
-            // The bound on dirty members: the projection catches up before the next group.
-            projection::write_all(self.store, state, state.epoch).await?;
-        }
-        // The cut of a cycle stands before the first message decided at or past its closing instant.
-        while state
-            .global
-            .next_close()
-            .is_some_and(|close| close.0 <= state.now(self.clock))
-        {
+        self.bound_dirty(state, projecting).await?;
+        // The cut of a cycle stands before the first message decided at or past its closing instant. The clock is read
+        // once: it may pass the instant while replays are fetched.
+        let decided_at = loop {
+            let now = state.now(self.clock);
+            if state.global.next_close().is_none_or(|close| close.0 > now) {
+                break now;
+            }
             self.one_step(state).await?;
-        }
+        };
         let mut ahead = None;
         if !gathered.jobs.is_empty() {
             gathered.fetched.admit(state);
             let replayed = prefetch::replayed_entries(state, &gathered.jobs, &gathered.fetched);
             self.fetch_replays(state, replayed).await?;
-            let decided_at = state.now(self.clock);
+            let first_seq = state.next_seq;
             let mut deciding = Deciding::new(state, &gathered.fetched, self.signer, decided_at);
             for job in gathered.jobs {
                 deciding.job(job)?;
             }
             let decided = deciding.finish()?;
             state.replays.trim();
+            // What leaves memory leaves it here, before the next group looks what it must ask the store for, and nothing
+            // leaves between that look and the group's decisions: it would be in neither place.
             state.members.evict();
+            state.references.rotate();
+            state.ids.trim(first_seq);
             ahead = self
                 .commit_and_gather(state, decided, jobs, gathered.control.is_none())
                 .await?;
-            state.ids.trim();
         }
         if let Some(control) = gathered.control {
-            self.control(state, control).await?;
+            self.control(state, control, projecting).await?;
         }
         Ok(ahead)
+    }
+
+    /// The bound on dirty members: the projection catches up before the next group.
+    async fn bound_dirty(
+        &self,
+        state: &mut State,
+        projecting: &mut Projecting,
+    ) -> Result<(), Stop> {
+        if state.members.dirty() >= state.members.capacity() {
+            // First the chunk that is under way: what is written behind it claims to cover it.
+            self.wait_for_projection(state, projecting).await?;
+            projection::write_all(self.store, state, state.epoch).await?;
+        }
+        Ok(())
     }
 
     /// First outcomes of messages that were seen in earlier groups.
@@ -370,11 +395,15 @@ impl Driver<'_> {
         let (committed, fetched) = tokio::join!(append, prefetch::fetch(self.store, state, wanted));
         self.note_failure(&committed);
         committed?;
+        let (new_members, new_references) = decided.enrolled.clone();
         self.answer(state, decided).await?;
         if ahead.jobs.is_empty() && ahead.control.is_none() {
             return Ok(None);
         }
         ahead.fetched = fetched?;
+        // The store was asked before these were in it.
+        ahead.fetched.aliases.extend(new_members);
+        ahead.fetched.enrolled.extend(new_references);
         Ok(Some(ahead))
     }
 
@@ -427,6 +456,7 @@ impl Driver<'_> {
                     };
                     let _ = reply.send(Ok(BatchReply { outcomes, receipt }));
                 }
+                Answer::Later(answer) => answer(),
                 Answer::Facts(reply, leaf) => drop(reply.send(Ok(leaf))),
                 Answer::Enrol(reply, references) => drop(reply.send(Ok(references))),
                 Answer::Read(read) => read(&state.view(self.clock, duplicates)),
@@ -439,10 +469,10 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// One step of what happens by time alone; whether there was one.
+    /// One step of what happens by time alone; whether there was one. Evicts nothing: a group may be gathered.
     async fn one_step(&self, state: &mut State) -> Result<bool, Stop> {
         let now = state.now(self.clock);
-        let Some(step) = due::next_step(self.store, state, now).await? else {
+        let Some(step) = due::next_step(self.store, state, now, self.clock.is_test()).await? else {
             return Ok(false);
         };
         let fetched = self.fetch_members(state, &step).await?;
@@ -464,7 +494,6 @@ impl Driver<'_> {
         }
         let decided = deciding.finish()?;
         self.commit(state, decided).await?;
-        state.members.evict();
         Ok(true)
     }
 
@@ -477,16 +506,21 @@ impl Driver<'_> {
             .copied()
             .filter(|m| !state.members.contains(*m))
             .collect();
-        let rows = self.store.load_members(&missing).await?;
+        let rows = prefetch::load(self.store, &missing).await?;
         let mut fetched = Fetched {
-            rows: rows.into_iter().map(prefetch::packed).collect(),
+            rows,
             ..Fetched::default()
         };
         fetched.admit(state);
         Ok(fetched)
     }
 
-    async fn control(&self, state: &mut State, job: Job) -> Result<(), Stop> {
+    async fn control(
+        &self,
+        state: &mut State,
+        job: Job,
+        projecting: &mut Projecting,
+    ) -> Result<(), Stop> {
         match job {
             Job::SetClock { to, reply } => {
                 if to < self.clock.now_micros() {
@@ -495,7 +529,11 @@ impl Driver<'_> {
                     return Ok(());
                 }
                 self.clock.advance_to(to);
-                while self.one_step(state).await? {}
+                while self.one_step(state).await? {
+                    // Nothing is gathered ahead of a job that stands alone.
+                    self.bound_dirty(state, projecting).await?;
+                    state.members.evict();
+                }
                 let _ = reply.send(Ok(self.clock.now_micros()));
             }
             Job::CloseCycle {

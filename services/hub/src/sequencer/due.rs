@@ -2,6 +2,8 @@
 //!
 //! Decisions never wait for it: what is due at `decided_at` is unavailable, whether it was swept or not.
 
+use std::time::{Duration, Instant as Monotonic};
+
 use hansa_proto::v1;
 use hansa_settlement::{CycleNo, Instant};
 use hansa_store::{Store, StoreError};
@@ -24,11 +26,13 @@ pub enum Step {
     Closed(CycleNo),
 }
 
-/// The next step at `now`, if there is one. May ask the store which members have due work.
+/// The next step at `now`, if there is one. May ask the store which members have due work;
+/// `eager` asks without a pause in between.
 pub async fn next_step(
     store: &Store,
     state: &mut State,
     now: i64,
+    eager: bool,
 ) -> Result<Option<Step>, StoreError> {
     if let Some(close) = state.global.next_close().filter(|close| close.0 <= now) {
         return Ok(Some(Step::Cut(close)));
@@ -37,10 +41,13 @@ pub async fn next_step(
         return Ok(Some(Step::Closed(cycle)));
     }
     if state.overdue.is_empty() {
-        let Some(due) = state.global.next_due().filter(|due| due.0 <= now) else {
+        let due = state.global.next_due().filter(|due| due.0 <= now);
+        let Some(due) = due.filter(|_| may_collect(state, eager)) else {
             return Ok(None);
         };
+        let began = Monotonic::now();
         collect(store, state, now).await?;
+        state.next_collect = Some(Monotonic::now() + COLLECT_EVERY.max(began.elapsed() * 20));
         if state.overdue.is_empty() {
             // The calendar says that something is due, and nobody has it: a fault that must be seen, not retried for ever.
             tracing::error!(
@@ -48,6 +55,7 @@ pub async fn next_step(
                 now,
                 "due work in the calendar that no member has"
             );
+            state.collect_in_vain_until = Some(Monotonic::now() + Duration::from_secs(60));
             return Ok(None);
         }
     }
@@ -58,11 +66,24 @@ pub async fn next_step(
     )))
 }
 
+/// Looking who has due work is a pass over the members; it waits at least this long after the one before, and
+/// twenty times as long as that took. Decisions do not wait for it.
+const COLLECT_EVERY: Duration = Duration::from_secs(1);
+
+/// Whether to look who has due work: at once where a cycle waits for it, or when `eager` (a test clock).
+fn may_collect(state: &State, eager: bool) -> bool {
+    let now = Monotonic::now();
+    let hurry = eager || state.global.closing_cycles().next().is_some();
+    state.collect_in_vain_until.is_none_or(|at| now >= at)
+        && (hurry || state.next_collect.is_none_or(|at| now >= at))
+}
+
 /// Whether [`next_step`] would find something at `now`.
-pub fn is_due(state: &State, now: i64) -> bool {
+pub fn is_due(state: &State, now: i64, eager: bool) -> bool {
     !state.overdue.is_empty()
-        || next_instant(state).is_some_and(|at| at <= now)
+        || state.global.next_close().is_some_and(|at| at.0 <= now)
         || state.global.closable_cycle().is_some()
+        || (state.global.next_due().is_some_and(|at| at.0 <= now) && may_collect(state, eager))
 }
 
 /// The next instant at which something happens by time alone, microseconds.

@@ -50,6 +50,8 @@ pub enum Answer {
         /// Entry and its leaf data.
         leaf: Option<(u64, [u8; 72])>,
     },
+    /// A refusal, or an answer that is known already: nothing is said before the commit.
+    Later(Box<dyn FnOnce() + Send>),
     /// Facts.
     Facts(Reply<Option<u64>>, Option<u64>),
     /// An enrolment.
@@ -72,7 +74,12 @@ pub struct Decided {
     pub decided_at: i64,
     /// Signed checkpoint over it; empty when it has no entry.
     pub checkpoint: String,
+    /// Members and references that it enrolled, by alias and by merchant and member.
+    pub enrolled: Enrolled,
 }
+
+/// Members by alias, references by merchant and member.
+pub type Enrolled = (HashMap<[u8; 16], u64>, HashMap<(u32, u64), [u8; 16]>);
 
 /// Decides one group.
 pub struct Deciding<'a> {
@@ -165,7 +172,14 @@ impl<'a> Deciding<'a> {
             answers: self.answers,
             decided_at: self.decided_at,
             checkpoint,
+            enrolled: (self.new_members, self.new_references),
         })
+    }
+
+    fn refuse<T: Send + 'static>(&mut self, reply: Reply<T>, refusal: HubError) {
+        self.answers.push(Answer::Later(Box::new(move || {
+            let _ = reply.send(Err(refusal));
+        })));
     }
 
     fn append(
@@ -202,7 +216,7 @@ impl<'a> Deciding<'a> {
         // Revocation acts from its place in the log, whatever the intake saw.
         let key = self.state.registry.keys.get(&batch.key_id);
         if let Some(Err(refusal)) = key.map(|k| k.check(&batch.key_id, self.decided_at)) {
-            drop(reply.send(Err(refusal)));
+            self.refuse(reply, refusal);
             return Ok(());
         }
         let seq = self.state.next_seq;
@@ -346,6 +360,13 @@ impl<'a> Deciding<'a> {
         build: super::BuildFacts,
         reply: Reply<Option<u64>>,
     ) -> Result<(), HubError> {
+        if let Some(key_id) = actor.strip_prefix("operator:") {
+            let key = self.state.registry.keys.get(key_id);
+            if let Some(Err(refusal)) = key.map(|k| k.check(key_id, self.decided_at)) {
+                self.refuse(reply, refusal);
+                return Ok(());
+            }
+        }
         let view = View {
             global: &self.state.global,
             registry: &self.state.registry,
@@ -360,7 +381,7 @@ impl<'a> Deciding<'a> {
         let facts = match build(&view) {
             Ok(facts) => facts,
             Err(refusal) => {
-                drop(reply.send(Err(refusal)));
+                self.refuse(reply, refusal);
                 return Ok(());
             }
         };
@@ -376,7 +397,7 @@ impl<'a> Deciding<'a> {
             if let Err(refusal) =
                 crate::facts::apply(&mut global, &mut registry, fact, seq, self.decided_at)
             {
-                drop(reply.send(Err(refusal)));
+                self.refuse(reply, refusal);
                 return Ok(());
             }
         }

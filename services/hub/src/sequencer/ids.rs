@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use hansa_settlement::Pos;
+
 /// A message id.
 pub type Id = [u8; 16];
 
@@ -85,16 +87,19 @@ impl Ids {
             .insert(id, pos);
     }
 
-    /// Forgets the smallest ids of merchants that have too many. Call it only when all that is in here is
-    /// committed, or an id could be in neither place.
-    pub fn trim(&mut self) {
+    /// Forgets the smallest ids of merchants that have too many, but none of entry `first_uncommitted` or behind it: such
+    /// an id would be in neither place. Call it before the next group is looked at, see `Wanted::of`.
+    pub fn trim(&mut self, first_uncommitted: u64) {
         for window in self.windows.values_mut() {
             if window.ids.len() <= 2 * self.per_merchant {
                 continue;
             }
             let excess = window.ids.len() - self.per_merchant;
             if let Some(first_kept) = window.ids.keys().nth(excess).copied() {
-                window.ids = window.ids.split_off(&first_kept);
+                let kept = window.ids.split_off(&first_kept);
+                let mut forgotten = std::mem::replace(&mut window.ids, kept);
+                forgotten.retain(|_, pos| Pos(*pos).seq() >= first_uncommitted);
+                window.ids.append(&mut forgotten);
                 window.complete_from = first_kept;
             }
         }
@@ -128,8 +133,12 @@ mod tests {
         for n in 100..133 {
             ids.insert(1, id(n), u64::from(n));
         }
-        ids.trim();
+        // Of the entry that is being committed while the next group looks its ids up.
+        let uncommitted = Pos::new(7, 3).0;
+        ids.insert(1, id(101), uncommitted);
+        ids.trim(7);
         assert_eq!(ids.look_up(1, &id(132)), Known::Seen(132));
+        assert_eq!(ids.look_up(1, &id(101)), Known::Seen(uncommitted));
         assert_eq!(ids.look_up(1, &id(200)), Known::New);
         assert_eq!(ids.look_up(1, &id(100)), Known::AskStore, "forgotten");
         assert_eq!(

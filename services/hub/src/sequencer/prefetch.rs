@@ -19,7 +19,7 @@ pub struct Fetched {
     pub ids: HashMap<(u32, Id), u64>,
     /// Members of references that memory did not have; those not in here are unknown.
     pub references: HashMap<(u32, Reference), u64>,
-    /// Rows of members that were not in memory; those not in here have none.
+    /// Rows of members that were not in memory; an empty one for each that has none.
     pub rows: Vec<Packed>,
     /// Highest ids of merchants that had sent nothing since the start.
     pub windows: Vec<(u32, Vec<(Id, u64)>)>,
@@ -164,12 +164,7 @@ pub async fn fetch(
     }
     if !wanted.members.is_empty() {
         let members: Vec<u64> = wanted.members.iter().copied().collect();
-        fetched.rows = store
-            .load_members(&members)
-            .await?
-            .into_iter()
-            .map(packed)
-            .collect();
+        fetched.rows = load(store, &members).await?;
     }
     for (merchant, aliases) in &wanted.aliases {
         let mut members = Vec::new();
@@ -187,6 +182,31 @@ pub async fn fetch(
         }
     }
     Ok(fetched)
+}
+
+/// The rows of some members, with an empty one for each that has none: a member that is not in memory when it is decided
+/// was forgotten, and must never pass for a new one.
+pub async fn load(store: &Store, members: &[u64]) -> Result<Vec<Packed>, StoreError> {
+    let mut rows: Vec<Packed> = store
+        .load_members(members)
+        .await?
+        .into_iter()
+        .map(packed)
+        .collect();
+    let found: HashSet<u64> = rows.iter().map(|row| row.member).collect();
+    let none = |member: &u64| Packed {
+        member: *member,
+        applied_seq: 0,
+        next_due: None,
+        data: Box::default(),
+    };
+    rows.extend(
+        members
+            .iter()
+            .filter(|member| !found.contains(member))
+            .map(none),
+    );
+    Ok(rows)
 }
 
 /// A row of the store as the cache takes it.

@@ -28,7 +28,9 @@ pub fn take(state: &mut State, size: usize) -> Chunk {
     }
     let packed = state.members.next_chunk(size);
     let last = state.members.sweep_is_drained();
-    let global = last.then(|| (state.next_seq, Bytes::from(snapshot(state))));
+    // While a log is loaded, the global side is ahead of the entry that members are at.
+    let at = state.next_seq.max(state.global_covered);
+    let global = last.then(|| (at, Bytes::from(snapshot(state))));
     let global_covered = global.as_ref().map(|(covered, _)| *covered);
     let covered_size = state
         .members

@@ -12,8 +12,7 @@ use super::{
     group::kind,
     ids::Ids,
     members::Members,
-    prefetch::packed,
-    projection,
+    prefetch, projection,
     references::References,
     state::{ReplayCache, Snapshot, State},
 };
@@ -85,6 +84,8 @@ pub async fn load(store: &Store, options: &Options, epoch: u64) -> Result<State,
         global_covered,
         overdue: VecDeque::new(),
         overdue_until: i64::MIN,
+        next_collect: None,
+        collect_in_vain_until: None,
         messages: 0,
         epoch,
         replays: ReplayCache::default(),
@@ -160,8 +161,8 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
         .collect();
     missing.sort_unstable();
     missing.dedup();
-    for loaded in store.load_members(&missing).await? {
-        state.members.admit(packed(loaded));
+    for loaded in prefetch::load(store, &missing).await? {
+        state.members.admit(loaded);
     }
     // Several messages of one entry may touch a member: it is behind for all of them or for none.
     let touched: BTreeSet<u64> = records

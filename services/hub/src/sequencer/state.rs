@@ -1,6 +1,6 @@
 //! Everything the sequencer knows, in memory. Dropped whole and loaded again after any failed commit.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant as Monotonic};
 
 use bytes::Bytes;
 use hansa_proto::v1;
@@ -39,6 +39,10 @@ pub struct State {
     pub overdue: VecDeque<u64>,
     /// Up to which instant `overdue` was collected.
     pub overdue_until: i64,
+    /// Not before this is it looked again who has due work, unless there is a hurry.
+    pub next_collect: Option<Monotonic>,
+    /// Not before this at all: nobody had what the calendar says.
+    pub collect_in_vain_until: Option<Monotonic>,
     /// Messages decided since the start.
     pub messages: u64,
     /// The gate's epoch.
@@ -86,13 +90,15 @@ impl State {
         self.members.covered(self.next_seq).min(self.global_covered)
     }
 
-    /// A member that is in memory, or an empty one when it has no row.
+    /// A member. It must have been looked up: one that is not in memory is a fault, never a new member.
     pub fn member(&mut self, member: u64) -> Result<Member, HubError> {
         match self.members.get(member) {
             Some((data, _)) => Member::decode(data).map_err(|error| {
                 HubError::internal(format!("member {member} does not decode: {error}"))
             }),
-            None => Ok(Member::default()),
+            None => Err(HubError::internal(format!(
+                "member {member} was not looked up"
+            ))),
         }
     }
 
