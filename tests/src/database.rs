@@ -1,12 +1,20 @@
 //! A new, empty database for each test.
 
+use std::path::Path;
+
 use hansa_store::testing::{PostgresServer, shared_postgres};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// Where a hub keeps its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     /// A file in the hub's data directory, which is the hub's default.
     Sqlite,
+    /// A file anywhere.
+    SqliteFile {
+        /// `sqlite:...`
+        url: String,
+    },
     /// A database of the server that the tests of this process share.
     Postgres {
         /// `postgres://...`
@@ -41,7 +49,37 @@ impl Database {
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Sqlite => None,
-            Self::Postgres { url, .. } => Some(url),
+            Self::SqliteFile { url } | Self::Postgres { url, .. } => Some(url),
+        }
+    }
+
+    /// A copy as it stands. No hub may run on it meanwhile. `data_dir`: where the hub has its file, if it has one.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub async fn copy(&self, data_dir: &Path) -> Self {
+        match self {
+            Self::Sqlite | Self::SqliteFile { .. } => {
+                let copy = data_dir.join("copy.db");
+                std::fs::copy(data_dir.join("hansa.db"), &copy).unwrap();
+                Self::SqliteFile {
+                    url: format!("sqlite:{}", copy.display()),
+                }
+            }
+            Self::Postgres { name, .. } => {
+                let server = server().await.expect("the server that made the original");
+                let copy = format!("{name}_copy");
+                let statement = format!("CREATE DATABASE {copy} TEMPLATE {name}");
+                let mut connection = PgConnection::connect(&server.url()).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(statement))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                Self::Postgres {
+                    url: server.database_url(&copy),
+                    name: copy,
+                }
+            }
         }
     }
 }

@@ -13,9 +13,11 @@ pub mod alliance;
 pub mod binary;
 pub mod body;
 pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod database;
 pub mod hub;
+pub mod load;
 pub mod merchant;
 pub mod process;
 

@@ -1,0 +1,49 @@
+"""Documents that list what the code has: nothing may be missing from them."""
+
+import re
+
+from conftest import ROOT
+
+
+def text_of(path):
+    return (ROOT / path).read_text()
+
+
+def documented(section):
+    """The names in the first column of a section's table."""
+    body = text_of("docs/errors.md").split(f"\n## {section}", 1)[1].split("\n## ", 1)[0]
+    return set(re.findall(r"^\| `([A-Z_]+)`", body, re.MULTILINE))
+
+
+def test_every_reason_of_a_refused_call_is_documented():
+    reasons = set(re.findall(r'Self::\w+ => "([A-Z_]+)"', text_of("services/hub/src/error.rs")))
+    assert len(reasons) > 20
+    assert documented("Refused calls") == reasons
+
+
+def test_every_outcome_is_documented():
+    codes = set(re.findall(r"^  RESULT_CODE_([A-Z_]+) = [1-9]", text_of("proto/hansa/v1/types.proto"), re.MULTILINE))
+    assert len(codes) > 20
+    assert documented("Refused messages") == codes
+
+
+def test_every_option_of_the_configuration_file_is_in_the_default_one():
+    options = text_of("services/hub/src/cli/serve.rs").split("pub struct Args {", 1)[1].split("\n}", 1)[0]
+    keys, skipped = [], False
+    for line in options.splitlines():
+        if line.strip() == "#[serde(skip)]":
+            skipped = True
+        elif field := re.match(r"    (\w+): ", line):
+            keys += [] if skipped else [field[1]]
+            skipped = False
+    assert len(keys) > 10
+    shown = re.findall(r"^# (\w+) = ", text_of("deploy/hansa.default.toml"), re.MULTILINE)
+    assert sorted(shown) == sorted(keys)
+
+
+def test_links_between_documents_lead_somewhere():
+    documents = [ROOT / "README.md", ROOT / "deploy/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    assert len(documents) >= 5
+    for document in documents:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
