@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// Restarts before a replay gives up.
 const MAX_RESTARTS: u32 = 100;
@@ -32,6 +32,8 @@ pub struct HubProcess {
 pub struct Running {
     process: HubProcess,
     child: Child,
+    /// Held apart from the child: waiting for a child closes its own.
+    lifeline: Option<ChildStdin>,
     /// `127.0.0.1:PORT`.
     pub address: String,
     restarts: u32,
@@ -48,9 +50,10 @@ impl HubProcess {
 
     /// Starts the hub and waits until it takes calls.
     pub async fn start(self) -> anyhow::Result<Running> {
-        let (child, address) = self.spawn("127.0.0.1:0").await?;
+        let (mut child, address) = self.spawn("127.0.0.1:0").await?;
         Ok(Running {
             process: self,
+            lifeline: child.stdin.take(),
             child,
             address,
             restarts: 0,
@@ -134,11 +137,12 @@ impl Running {
                 tail(&self.process.log_file())
             );
         }
-        let (child, _) = self
+        let (mut child, _) = self
             .process
             .spawn(&self.address)
             .await
             .with_context(|| format!("the hub died ({status})"))?;
+        self.lifeline = child.stdin.take();
         self.child = child;
         Ok(())
     }
