@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     streams: u16,
     /// Batches of a stream on their way at once.
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     window: u16,
     /// Members in the hub's memory. Default: all.
     #[arg(long, value_name = "N")]

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use hansa_client::{
-    hub::{Hub, HubOptions},
+    hub::{CallError, Hub, HubOptions, RetryPolicy},
     keys::SigningKey,
 };
 use hansa_proto::v1;
@@ -86,10 +86,20 @@ impl HubCommand {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         };
-        let started_in = begun.elapsed();
         let url = format!("http://{address}");
         let key = Arc::new(SigningKey::load(self.data_dir.join(OPERATOR_KEY))?);
         let operator = connect(&url, key, OPERATOR_ISSUER).await?;
+        // A hub that waits for the owner before it to be dead is ready, too, as a front end.
+        let impatient = operator
+            .clone()
+            .with_retry(RetryPolicy::never(Duration::from_secs(5)));
+        while let Err(error) = status(&impatient).await {
+            if begun.elapsed() > PATIENCE {
+                bail!("the hub does not serve: {error}\n{}", tail(&log));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let started_in = begun.elapsed();
         Ok(HubProcess {
             child,
             url,
@@ -121,12 +131,7 @@ impl HubProcess {
 
     /// How far the hub is.
     pub(super) async fn status(&self) -> anyhow::Result<v1::GetStatusResponse> {
-        let status = self
-            .operator
-            .call(v1::GetStatusRequest {}, async |hub: Hub, request| {
-                hub.log().get_status(request).await
-            });
-        Ok(status.await?)
+        Ok(status(&self.operator).await?)
     }
 
     /// Waits until the projection has everything.
@@ -144,6 +149,13 @@ impl HubProcess {
     pub(super) async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("cannot kill the hub")
     }
+}
+
+async fn status(hub: &Hub) -> Result<v1::GetStatusResponse, CallError> {
+    hub.call(v1::GetStatusRequest {}, async |hub: Hub, request| {
+        hub.log().get_status(request).await
+    })
+    .await
 }
 
 async fn connect(url: &str, key: Arc<SigningKey>, issuer: &str) -> anyhow::Result<Hub> {
