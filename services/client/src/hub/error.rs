@@ -151,6 +151,10 @@ impl fmt::Display for CallError {
             None => write!(f, "{:?}: {}", self.code, self.message)?,
         }
         for violation in &self.violations {
+            // The message of a single violation may be that violation.
+            if self.violations.len() == 1 && self.message.starts_with(&violation.field) {
+                continue;
+            }
             write!(f, "\n  {}: {}", violation.field, violation.description)?;
         }
         Ok(())

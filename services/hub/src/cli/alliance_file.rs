@@ -25,7 +25,7 @@ use values::{At, Bps, Choice, Exact, SweepDate};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AllianceFileError {
     /// A key, a value or the form; the text names the line.
-    #[error("{0}")]
+    #[error(transparent)]
     Toml(#[from] Box<toml::de::Error>),
     /// Values that contradict each other; the text names the table.
     #[error("{table}: {text}")]

@@ -218,12 +218,18 @@ async fn register_new(
         valid_until,
         ..v1::Key::default()
     };
-    let result = register(&session.hub, registered).await;
-    result.with_context(|| {
-        format!(
-            "the key is in {}, but not registered; run the same command again",
-            made.out.display()
-        )
+    register(&session.hub, registered).await.map_err(|error| {
+        let shown = made.out.display();
+        if error.is_transient() {
+            let context =
+                format!("the key in {shown} may not be registered; run the same command again");
+            return anyhow::Error::new(error).context(context);
+        }
+        if !was_there {
+            // Nobody will ever know this key.
+            let _ = std::fs::remove_file(&made.out);
+        }
+        error.into()
     })
 }
 
@@ -300,8 +306,10 @@ async fn rotate(
             .filter(|key| matches!(state(key, now), State::Valid | State::NotYet))
             .collect()
     };
-    let before = valid(list(session).await?, now(&session.hub).await?);
+    let mut before = valid(list(session).await?, now(&session.hub).await?);
     let new = register_new(session, made, &before).await?;
+    // The key that speaks ends last: it may be needed for the others.
+    before.sort_by_key(|key| key.key_id == session.key_id);
     let mut ended = Vec::new();
     for old in before.into_iter().filter(|key| key.key_id != new.key_id) {
         ended.push(match overlap_hours {

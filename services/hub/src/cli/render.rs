@@ -117,9 +117,13 @@ pub fn signed(micros: i64) -> String {
     format!("{sign}{}", decimal(micros, DECIMALS))
 }
 
-/// An instant: `2026-03-01 00:00:00Z`, or `-` for none.
+/// An instant to the second: `2026-03-01 00:00:00Z`, or `-` for none.
 pub fn instant(at: Option<&Timestamp>) -> String {
-    at.map_or_else(|| "-".to_owned(), |at| at.to_string().replace('T', " "))
+    let whole = |at: &Timestamp| Timestamp { nanos: 0, ..*at };
+    at.map_or_else(
+        || "-".to_owned(),
+        |at| whole(at).to_string().replace('T', " "),
+    )
 }
 
 /// An instant in RFC 3339, or null.
@@ -277,10 +281,10 @@ mod tests {
     fn instants_are_short() {
         let at = Timestamp {
             seconds: 1_772_323_200,
-            nanos: 0,
+            nanos: 5_000,
         };
         assert_eq!(instant(Some(&at)), "2026-03-01 00:00:00Z");
         assert_eq!(instant(None), "-");
-        assert_eq!(json_instant(Some(&at)), "2026-03-01T00:00:00Z");
+        assert_eq!(json_instant(Some(&at)), "2026-03-01T00:00:00.000005Z");
     }
 }

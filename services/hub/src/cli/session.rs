@@ -14,48 +14,63 @@ pub struct Session {
     pub hub: Hub,
     /// The merchant that the command is about, if one was named.
     pub merchant: Option<String>,
-    /// The key is the merchant's own; otherwise an operator speaks.
-    pub as_merchant: bool,
+    /// Id of the key that speaks.
+    pub key_id: String,
 }
 
 /// Connects as whoever holds the key. `--merchant` names the merchant that the command is about; it also says who
-/// speaks where the key is that merchant's. Costs one call more when a merchant is named.
+/// speaks where the key is that merchant's. Costs one call more, two where an operator names a merchant.
 pub async fn either(connection: &Connection) -> anyhow::Result<Session> {
-    let hub = connection.connect().await?;
-    let Some(merchant) = connection.merchant.clone() else {
-        return Ok(Session {
-            hub,
+    let key = connection.key.display();
+    let key_id = connection.signing_key()?.key_id().to_owned();
+    let mut hub = connection.connect().await?;
+    if !is_speakers(&hub).await? {
+        let Some(merchant) = &connection.merchant else {
+            let message = format!("{key} is no operator's key; a merchant adds --merchant ID");
+            return Err(exit::coded(exit::REFUSED, message));
+        };
+        let operator = Connection {
             merchant: None,
-            as_merchant: false,
-        });
-    };
-    let (hub, as_merchant) = match alliance(&hub).await {
-        Ok(_) => (hub, true),
-        // The key is somebody else's: an operator's, as the next call shows.
-        Err(error) if error.reason.as_deref() == Some("ISSUER_MISMATCH") => {
-            let operator = Connection {
-                merchant: None,
-                ..connection.clone()
-            };
-            (operator.connect().await?, false)
+            ..connection.clone()
+        };
+        hub = operator.connect().await?;
+        if !is_speakers(&hub).await? {
+            let message = format!("{key} is neither merchant {merchant}'s key nor an operator's");
+            return Err(exit::coded(exit::REFUSED, message));
         }
-        Err(error) => return Err(error.into()),
-    };
+    }
     Ok(Session {
         hub,
-        merchant: Some(merchant),
-        as_merchant,
+        merchant: connection.merchant.clone(),
+        key_id,
     })
 }
 
-/// Connects as a merchant, for calls that only merchants make.
+/// Connects as a merchant, for calls that only merchants make. Costs one call more.
 pub async fn merchant(connection: &Connection) -> anyhow::Result<Hub> {
-    if connection.merchant.is_none() {
+    let Some(merchant) = &connection.merchant else {
         let message = "only merchants do this: name one with --merchant (or HANSA_MERCHANT) and its key with --key \
                        (or HANSA_KEY)";
         return Err(exit::coded(exit::USAGE, message));
+    };
+    let hub = connection.connect().await?;
+    if is_speakers(&hub).await? {
+        return Ok(hub);
     }
-    connection.connect().await
+    let message = format!(
+        "{} is not merchant {merchant}'s key; name its key with --key (or HANSA_KEY)",
+        connection.key.display()
+    );
+    Err(exit::coded(exit::REFUSED, message))
+}
+
+/// Whether the key belongs to whom it speaks as.
+async fn is_speakers(hub: &Hub) -> Result<bool, CallError> {
+    match alliance(hub).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.reason.as_deref() == Some("ISSUER_MISMATCH") => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The alliance as the caller sees it.

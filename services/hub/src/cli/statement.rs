@@ -76,7 +76,6 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
         let _ = writeln!(text, "{}{preview}", headline(cycle));
     }
     let position = statement.position.clone().unwrap_or_default();
-    let amounts = format!("{currency}, + {merchant} owes");
     let mut table = render::table(&[
         Column::Left("line"),
         Column::Left("with"),
@@ -85,7 +84,11 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
         Column::Right("amount"),
     ]);
     let none = String::new;
-    for line in &statement.lines {
+    let (figures, notes): (Vec<_>, Vec<_>) = statement
+        .lines
+        .iter()
+        .partition(|line| line.amount_micros != 0);
+    for line in figures {
         let late = if line.late { " (late)" } else { "" };
         table.add_row([
             format!("{}{late}", render::words(&line.kind)),
@@ -109,12 +112,25 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
             render::signed(micros),
         ]);
     }
-    let _ = writeln!(text, "Amounts in {amounts}\n{}", table.trim_fmt());
+    let _ = writeln!(
+        text,
+        "Amounts in {currency}; + is what {merchant} owes, - what it is owed\n{}",
+        table.trim_fmt()
+    );
     let _ = writeln!(
         text,
         "{}",
         payment(merchant, position.payment_micros, currency)
     );
+    for line in notes {
+        let with = match line.counterparty_merchant_id.as_str() {
+            "" => String::new(),
+            other => format!(" with {other}"),
+        };
+        let kind = render::words(&line.kind).to_lowercase();
+        let points = render::number(line.points);
+        let _ = writeln!(text, "For information: {kind}{with}, {points} points");
+    }
     text
 }
 
@@ -179,6 +195,7 @@ mod tests {
                 line("BASE_ACCRUAL", 1, 1_509, 14_373_225),
                 line("REDEMPTION", 1, 2_000, -15_600_000),
                 line("REVERSAL_RECOVERED", 1, 277, -2_216_000),
+                line("REVERSAL_CLAIMED", 1, 340, 0),
             ],
             position: Some(v1::NetPosition {
                 merchant_id: "a".to_owned(),
@@ -194,7 +211,7 @@ mod tests {
             "1,509   +14.373225",
             "2,000   -15.600000",
             "-3.442775",
-            "The hub pays a 3.44 EUR.",
+            "The hub pays a 3.44 EUR.\nFor information: reversal claimed, 340 points\n",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
