@@ -267,18 +267,17 @@ impl CycleTotals {
         owed
     }
 
-    /// The bytes whose hash is the cycle's digest: everything above, canonically encoded. Settlement of the payments is left out.
+    /// The bytes whose hash is the cycle's digest: all that its events add up to, canonically encoded. The same from the
+    /// moment its last event is in: state, the place of its closing entry and the payments, which follow from the rest, are
+    /// left out.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        let state = if self.state == CycleState::Settled {
-            CycleState::Closed
-        } else {
-            self.state
-        };
         // Serialising plain data into a growing vector has no way to fail.
         postcard::to_extend(
             &Self {
-                state,
+                state: CycleState::Closed,
+                closed_seq: None,
+                payments: BTreeMap::new(),
                 ..self.clone()
             },
             Vec::new(),

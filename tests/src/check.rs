@@ -54,7 +54,7 @@ pub fn as_replayed(first: &v1::Outcome, leaf_index: u64, entry_position: u32) ->
         replayed: true,
         leaf_index: Some(leaf_index),
         entry_position,
-        ..first.clone()
+        ..*first
     }
 }
 

@@ -90,11 +90,12 @@ impl Builder {
 /// A hub of a test.
 #[derive(Debug)]
 pub struct TestHub {
+    /// Dropped before the folder that its log is in.
+    process: Option<Process>,
     folder: TempDir,
     how: Builder,
     /// Where it listened first; it does so again after a restart.
     listen: String,
-    process: Option<Process>,
 }
 
 impl TestHub {

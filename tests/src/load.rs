@@ -280,7 +280,7 @@ impl Record {
                     replayed: true,
                     leaf_index: was.leaf_index.or(leaf),
                     entry_position: u32::try_from(at).unwrap(),
-                    ..was.clone()
+                    ..*was
                 };
                 assert_eq!(*is, acknowledged, "message {at} of batch {number}");
             }

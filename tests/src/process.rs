@@ -158,7 +158,7 @@ impl Drop for Process {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            let last = &lines[lines.len().saturating_sub(30)..];
+            let last = &lines[lines.len().saturating_sub(40)..];
             eprintln!("--- the hub's log ends with ---\n{}", last.join("\n"));
         }
     }

@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Response};
 use tonic::{
     Status,
     body::Body,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -44,16 +44,23 @@ pub struct ForwardLayer {
 struct Peers {
     ownership: Ownership,
     authority: Option<Certificate>,
+    identity: Option<Identity>,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl ForwardLayer {
-    /// Forwards when `ownership` says that this is a front end. `authority` is that of other processes' certificates.
-    pub fn new(ownership: Ownership, authority: Option<Certificate>) -> Self {
+    /// Forwards when `ownership` says that this is a front end. `authority` is that of other processes' certificates,
+    /// `identity` what this one shows them.
+    pub fn new(
+        ownership: Ownership,
+        authority: Option<Certificate>,
+        identity: Option<Identity>,
+    ) -> Self {
         Self {
             shared: Arc::new(Peers {
                 ownership,
                 authority,
+                identity,
                 channels: Mutex::default(),
             }),
         }
@@ -87,11 +94,18 @@ impl Peers {
         let mut endpoint = Endpoint::from_shared(address.to_owned())
             .map_err(HubError::internal)?
             .connect_timeout(Duration::from_secs(2))
-            .tcp_nodelay(true);
+            .tcp_nodelay(true)
+            // An owner that is stopped answers no ping: calls that hang on it end, and their callers try again.
+            .http2_keep_alive_interval(Duration::from_secs(1))
+            .keep_alive_timeout(Duration::from_secs(3))
+            .keep_alive_while_idle(true);
         if address.starts_with("https:") {
             let mut tls = ClientTlsConfig::new().with_native_roots();
             if let Some(authority) = &self.authority {
                 tls = tls.ca_certificate(authority.clone());
+            }
+            if let Some(identity) = &self.identity {
+                tls = tls.identity(identity.clone());
             }
             endpoint = endpoint.tls_config(tls).map_err(HubError::internal)?;
         }
@@ -99,6 +113,12 @@ impl Peers {
         channels.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }
+}
+
+/// Whether a call of ours only reads. What others do stands in the log before it is answered.
+fn reads(path: &str) -> bool {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    path.starts_with(OURS) && (method.starts_with("Get") || method.starts_with("List"))
 }
 
 /// Calls that are too long to be decoded never reach a handler; their refusal gets the reason that they all have.
@@ -132,8 +152,17 @@ where
         let address = match self.peers.ownership.role() {
             Role::FrontEnd { address } if request.uri().path().starts_with(OURS) => address,
             Role::FrontEnd { .. } | Role::Owner { .. } | Role::Starting => {
+                let reads = reads(request.uri().path());
                 let answer = self.inner.call(request);
-                return Box::pin(async move { answer.await.map(explained) });
+                let peers = Arc::clone(&self.peers);
+                return Box::pin(async move {
+                    let answer = answer.await?;
+                    // What an owner has read may be from before a takeover that it has not noticed yet.
+                    match peers.ownership.check() {
+                        Err(error) if reads => Ok(Status::from(error).into_http()),
+                        Ok(()) | Err(_) => Ok(explained(answer)),
+                    }
+                });
             }
         };
         if request.headers().contains_key(FORWARDED) {

@@ -15,6 +15,7 @@ use crate::{
     auth::Caller,
     convert::micros,
     error::{FieldError, HubError, Reason},
+    limits::Permit,
     registry::{Owner, Registry},
     sequencer::{ids::Id, references::Reference},
 };
@@ -105,6 +106,8 @@ pub struct PreparedBatch {
     pub envelope: v1::Envelope,
     /// Its messages.
     pub messages: Vec<Prepared>,
+    /// The merchant's place for a batch under way, held until the batch is decided.
+    pub permit: Option<Permit>,
 }
 
 /// Verifies and decodes a caller's envelope. `now` in microseconds.
@@ -145,6 +148,7 @@ pub fn prepare(
         key_id,
         envelope,
         messages,
+        permit: None,
     })
 }
 

@@ -1,11 +1,11 @@
 //! The hub: terminates the wire, gives every message its place in the log, and answers for it.
 //!
-//! - [`server`]: gRPC services, ownership, limits; [`services`] holds a file per service
-//! - [`intake`]: from received bytes to messages that can be decided
-//! - [`sequencer`]: order, decisions, commits, projections
-//! - [`tlog`]: the Merkle tree, checkpoints, proofs
-//! - [`verify`]: the whole log decided again
-//! - [`cli`]: the program `hansa`
+//! - [`server`] - gRPC services, ownership, limits; [`services`] holds a file per service
+//! - [`intake`] - from received bytes to messages that can be decided
+//! - [`sequencer`] - order, decisions, commits, projections
+//! - [`tlog`] - the Merkle tree, checkpoints, proofs
+//! - [`verify`] - the whole log decided again
+//! - [`cli`] - the program `hansa`
 
 pub mod anchor;
 pub mod auth;

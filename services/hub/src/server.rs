@@ -114,6 +114,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
     let owner = owner_name(&address);
     let store_options = StoreOptions {
         application_name: format!("hansa-{owner}"),
+        readers: 6,
         ..StoreOptions::default()
     };
     let store = Store::open(&options.database, &store_options)
@@ -158,7 +159,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         clock,
         registry,
         ownership: ownership.clone(),
-        home,
+        operator_keys: home.operator_keys()?,
         options: options.clone(),
         owner,
         advertise,
@@ -228,6 +229,11 @@ async fn serve_grpc(
     if let Some(tls) = &options.tls {
         server = server.tls_config(tls_config(tls)?)?;
     }
+    // Where clients must show a certificate, so must a front end.
+    let identity = match &options.tls {
+        Some(tls) => Some(Identity::from_pem(read(&tls.certificate)?, read(&tls.key)?)),
+        None => None,
+    };
     let peer_authority = match &options.peer_authority {
         Some(path) => Some(Certificate::from_pem(read(path)?)),
         None => None,
@@ -250,7 +256,7 @@ async fn serve_grpc(
         async move { shutdown.cancelled().await }
     };
     server
-        .layer(ForwardLayer::new(ownership, peer_authority))
+        .layer(ForwardLayer::new(ownership, peer_authority, identity))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(ExchangeServiceServer::new(api.clone()).max_decoding_message_size(limit))
@@ -288,15 +294,16 @@ fn owner_name(address: &SocketAddr) -> String {
 
 /// A database URL that may be shown.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+    let base = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = base.split_once("://") else {
+        return base.to_owned();
     };
-    match rest.split_once('@') {
+    match rest.rsplit_once('@') {
         Some((credentials, host)) => {
             let user = credentials.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}:***@{host}")
         }
-        None => url.to_owned(),
+        None => base.to_owned(),
     }
 }
 
@@ -307,7 +314,7 @@ struct Keeper {
     clock: Clock,
     registry: SharedRegistry,
     ownership: Ownership,
-    home: Home,
+    operator_keys: Vec<(String, [u8; 32])>,
     options: ServerOptions,
     owner: String,
     advertise: String,
@@ -475,6 +482,8 @@ impl Keeper {
         self.ownership.set(Role::Owner { confirmed_at });
         let stop = driver.run(jobs, epoch).await;
         beats.abort();
+        // Behind its end it cannot set the role any more.
+        let _ = beats.await;
         self.ownership.set(Role::Starting);
         if matches!(stop, Stop::Shutdown) {
             // An empty address tells the others that they need not wait.
@@ -494,7 +503,12 @@ impl Keeper {
             loop {
                 // Taken before the question: the answer may be old when it arrives.
                 let asked_at = Instant::now();
-                match store.heartbeat(epoch, &advertise).await {
+                let beat = tokio::time::timeout(BEAT * 2, store.heartbeat(epoch, &advertise));
+                let Ok(beat) = beat.await else {
+                    tracing::warn!("the heartbeat is not answered");
+                    continue;
+                };
+                match beat {
                     Ok(true) if replicated => ownership.set(Role::Owner {
                         confirmed_at: Some(asked_at),
                     }),
@@ -512,16 +526,16 @@ impl Keeper {
     }
 
     fn genesis(&self) -> v1::Genesis {
-        let operator_keys = self.home.operator_keys().unwrap_or_default();
         let now = self.clock.now_micros();
         v1::Genesis {
             origin: self.signer.origin().to_owned(),
             rules_version: RULES_VERSION,
             hub_public_key: self.signer.public_key().to_vec(),
-            operator_keys: operator_keys
-                .into_iter()
+            operator_keys: self
+                .operator_keys
+                .iter()
                 .map(|(key_id, public_key)| v1::Key {
-                    key_id,
+                    key_id: key_id.clone(),
                     public_key: public_key.to_vec(),
                     valid_from: Some(timestamp(now)),
                     ..v1::Key::default()

@@ -92,17 +92,22 @@ impl Postgres {
             return Err(StoreError::Invalid("the store was opened read-only".into()));
         }
         let mut slot = slot.lock().await;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None if synchronous_commit == "on" => self.connect.connect().await?,
-            None => {
-                let connect = self.connect.clone();
-                connect
-                    .options([("synchronous_commit", synchronous_commit)])
-                    .connect()
-                    .await?
-            }
+        // A connection that waited here may have been ended meanwhile, e.g. by a successor that this process succeeds
+        // again. Nothing has begun on it, so a new one takes its place unnoticed.
+        if let Some(mut connection) = slot.take()
+            && sqlx::raw_sql("BEGIN")
+                .execute(&mut connection)
+                .await
+                .is_ok()
+        {
+            return Ok(PgWrite { slot, connection });
+        }
+        let connect = self.connect.clone();
+        let connect = match synchronous_commit {
+            "on" => connect,
+            other => connect.options([("synchronous_commit", other)]),
         };
+        let mut connection = connect.connect().await?;
         sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
         Ok(PgWrite { slot, connection })
     }

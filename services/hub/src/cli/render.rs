@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use hansa_settlement::Currency;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanFloatCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use prost_types::Timestamp;
 use serde_json::Value;
 
@@ -176,10 +176,14 @@ pub fn bytes(digits: &str) -> Option<Vec<u8>> {
 /// A bar on standard error, only on a terminal; `len` in `unit`.
 pub fn bar(len: u64, unit: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr());
-    let template =
-        format!("{{bar:40}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{elapsed}}  {{msg}}");
+    let template = format!(
+        "{{bar:40}} {{human_pos}}/{{human_len}} {unit}, {{rate}}/s, {{elapsed}}, {{eta}} left"
+    );
     if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
+        let rate = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+            let _ = write!(to, "{}", HumanFloatCount(state.per_sec().round()));
+        };
+        bar.set_style(style.with_key("rate", rate));
     }
     bar
 }

@@ -5,14 +5,14 @@
 //! flight; look-ups for the next run beside the commit, decisions do not. A commit that fails, is fenced off or
 //! whose result is unknown is a restart: state is dropped and loaded again. There is no undo code.
 //!
-//! - [`driver`]: the loop, restarts, the gate
-//! - [`group`]: deciding
-//! - [`resolve`]: a message's references
-//! - [`prefetch`]: what a group needs from the store
-//! - [`recovery`]: loading
-//! - [`projection`]: writing behind the commit
-//! - [`due`]: what happens by time alone
-//! - [`members`], [`ids`], [`references`]: bounded memory
+//! - [`driver`] - the loop, restarts, the gate
+//! - [`group`] - deciding
+//! - [`resolve`] - a message's references
+//! - [`prefetch`] - what a group needs from the store
+//! - [`recovery`] - loading
+//! - [`projection`] - writing behind the commit
+//! - [`due`] - what happens by time alone
+//! - [`members`], [`ids`], [`references`] - bounded memory
 
 pub mod driver;
 pub mod due;

@@ -149,9 +149,10 @@ impl AllianceService for Api {
                 if !may {
                     return Err(missing());
                 }
-                if let (Caller::Operator { key_id }, true) =
-                    (&caller, last_operator_key(view.registry, &request.key_id))
-                {
+                if let (Caller::Operator { key_id }, true) = (
+                    &caller,
+                    last_operator_key(view.registry, &request.key_id, view.now),
+                ) {
                     let message =
                         format!("{key_id} is the last operator key; register another one first");
                     return Err(HubError::new(Reason::FailedPrecondition, message));
@@ -269,7 +270,7 @@ fn register(registry: &Registry, mut key: v1::Key, now: i64) -> Result<Vec<v1::F
         if same && known.revoked_at.is_none() {
             let shorter = shorten(known, key, now);
             if let (Some((key_id, _)), true) = (&shorter, owner == Owner::Operator)
-                && last_operator_key(registry, key_id)
+                && last_operator_key(registry, key_id, now)
             {
                 let message =
                     format!("{key_id} is the last operator key; register another one first");
@@ -296,9 +297,9 @@ fn shorten(known: &KeyRecord, mut key: v1::Key, now: i64) -> Option<(String, v1:
     Some((key.key_id.clone(), fact(F::KeyRegistered(key))))
 }
 
-fn last_operator_key(registry: &Registry, key_id: &str) -> bool {
+fn last_operator_key(registry: &Registry, key_id: &str, now: i64) -> bool {
     let valid = |(id, k): (&String, &KeyRecord)| {
-        (k.owner == Owner::Operator && k.revoked_at.is_none()).then(|| id.clone())
+        (k.owner == Owner::Operator && k.check(id, now).is_ok()).then(|| id.clone())
     };
     let operators: Vec<String> = registry.keys.iter().filter_map(valid).collect();
     operators == [key_id]

@@ -4,10 +4,7 @@ use hansa_proto::v1::{self, test_clock_service_server::TestClockService};
 use tonic::Request;
 
 use super::{Answer, Api, ok};
-use crate::{
-    convert::{micros, timestamp},
-    error::HubError,
-};
+use crate::{convert::timestamp, error::HubError};
 
 #[tonic::async_trait]
 impl TestClockService for Api {
@@ -19,7 +16,15 @@ impl TestClockService for Api {
         let Some(to) = request.into_inner().now else {
             return Err(HubError::field("now", "REQUIRED", "say what the clock shall show").into());
         };
-        let now = self.0.sequencer.set_clock(micros(&to)).await?;
+        let Some(to) = hansa_client::time::micros(&to) else {
+            return Err(HubError::field(
+                "now",
+                "OUT_OF_RANGE",
+                "an instant of the years 1970-9999",
+            )
+            .into());
+        };
+        let now = self.0.sequencer.set_clock(to).await?;
         ok(v1::SetClockResponse {
             now: Some(timestamp(now)),
         })

@@ -141,8 +141,6 @@ impl CycleService for Api {
         let start =
             usize::try_from(page::start(&request.page_token, "cycles")?).unwrap_or(usize::MAX);
         let (cycles, total) = self
-            .0
-            .sequencer
             .read(move |view| {
                 let cycles = view.global.cycles();
                 Ok((
@@ -176,8 +174,6 @@ impl CycleService for Api {
         let only = visible(&caller);
         let number = request.into_inner().cycle_number;
         ok(self
-            .0
-            .sequencer
             .read(move |view| cycle_details(view, number, only))
             .await?)
     }
@@ -201,7 +197,7 @@ impl CycleService for Api {
         let number = sequencer
             .close_cycle(request.cycle_number, request.validate_only, caller.actor())
             .await?;
-        let cycle = sequencer
+        let cycle = self
             .read(move |view| find(view.global, number).map(cycle))
             .await?;
         ok(v1::CloseCycleResponse { cycle: Some(cycle) })
@@ -314,8 +310,6 @@ impl StatementService for Api {
         };
         let number = request.cycle_number;
         ok(self
-            .0
-            .sequencer
             .read(move |view| statement_of(view, number, MerchantIx(merchant)))
             .await?)
     }
@@ -325,10 +319,6 @@ impl StatementService for Api {
         request: Request<v1::GetLiabilityRequest>,
     ) -> Answer<v1::GetLiabilityResponse> {
         let only = visible(&self.caller(&request)?);
-        ok(self
-            .0
-            .sequencer
-            .read(move |view| liability(view, only))
-            .await?)
+        ok(self.read(move |view| liability(view, only)).await?)
     }
 }

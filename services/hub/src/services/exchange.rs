@@ -1,6 +1,12 @@
 //! `ExchangeService`: batches in, outcomes and receipts out.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use hansa_proto::v1::{self, exchange_service_server::ExchangeService};
 use prost::Message as _;
@@ -13,7 +19,6 @@ use crate::{
     auth::Caller,
     error::HubError,
     intake::{self, PreparedBatch},
-    limits::Permit,
     sequencer::{BatchReply, ids::Id},
 };
 
@@ -25,7 +30,7 @@ impl Api {
         &self,
         envelope: Option<v1::Envelope>,
         caller: &Caller,
-    ) -> Result<(PreparedBatch, Permit), HubError> {
+    ) -> Result<PreparedBatch, HubError> {
         let (slug, _) = caller.merchant()?;
         let Some(envelope) = envelope else {
             return Err(HubError::field(
@@ -36,9 +41,19 @@ impl Api {
         };
         let permit = self.0.limits.admit(slug)?;
         let registry = self.0.registry.get();
-        let batch = intake::prepare(envelope, caller, &registry, self.0.clock.now_micros())?;
+        let mut batch = intake::prepare(envelope, caller, &registry, self.0.clock.now_micros())?;
+        // It goes with the batch: a caller that hangs up frees its place only when the batch is decided.
+        batch.permit = Some(permit);
+        Ok(batch)
+    }
+}
+
+impl Api {
+    /// Spends the merchant's rate on a batch that is to be decided.
+    fn spend(&self, caller: &Caller, batch: PreparedBatch) -> Result<PreparedBatch, HubError> {
+        let (slug, _) = caller.merchant()?;
         self.0.limits.spend(slug, batch.messages.len())?;
-        Ok((batch, permit))
+        Ok(batch)
     }
 }
 
@@ -69,22 +84,29 @@ fn refusal(error: HubError) -> v1::StreamBatchesResponse {
 
 enum Pending {
     Refused(HubError),
-    Queued(oneshot::Receiver<Result<BatchReply, HubError>>, Permit),
+    Queued(oneshot::Receiver<Result<BatchReply, HubError>>),
 }
 
 impl Pending {
-    async fn wait(self) -> v1::StreamBatchesResponse {
-        match self {
-            Self::Refused(error) => refusal(error),
-            Self::Queued(answer, _permit) => match answer.await {
-                Ok(Ok(reply)) => v1::StreamBatchesResponse {
-                    batch: Some(response(reply)),
-                    refusal_status: Vec::new(),
-                },
-                Ok(Err(error)) => refusal(error),
-                Err(_) => refusal(HubError::not_owner()),
+    /// The answer; notes in `broken` when the batch must be sent again.
+    async fn wait(self, broken: &AtomicBool) -> v1::StreamBatchesResponse {
+        let error = match self {
+            Self::Refused(error) => error,
+            Self::Queued(answer) => match answer.await {
+                Ok(Ok(reply)) => {
+                    return v1::StreamBatchesResponse {
+                        batch: Some(response(reply)),
+                        refusal_status: Vec::new(),
+                    };
+                }
+                Ok(Err(error)) => error,
+                Err(_) => HubError::not_owner(),
             },
+        };
+        if error.reason.is_transient() {
+            broken.store(true, Ordering::Release);
         }
+        refusal(error)
     }
 }
 
@@ -96,10 +118,11 @@ impl ExchangeService for Api {
     ) -> Answer<v1::SubmitBatchResponse> {
         let caller = self.caller(&request)?;
         let request = request.into_inner();
-        let (batch, _permit) = self.prepare(request.envelope, &caller)?;
+        let batch = self.prepare(request.envelope, &caller)?;
         if request.validate_only {
             return ok(v1::SubmitBatchResponse::default());
         }
+        let batch = self.spend(&caller, batch)?;
         ok(response(self.0.sequencer.batch(batch).await?))
     }
 
@@ -114,6 +137,8 @@ impl ExchangeService for Api {
         caller.merchant()?;
         let mut inbound = request.into_inner();
         let (pending, answers) = mpsc::channel(PIPELINE);
+        let broken = Arc::new(AtomicBool::new(false));
+        let broken_here = Arc::clone(&broken);
         let api = self.clone();
         tokio::spawn(async move {
             loop {
@@ -132,26 +157,36 @@ impl ExchangeService for Api {
                     }
                     Ok(None) | Err(_) => break,
                 };
+                if broken_here.load(Ordering::Acquire) {
+                    break;
+                }
                 let queued = match api
                     .0
                     .ownership
                     .check()
                     .and_then(|()| api.prepare(request.envelope, &caller))
+                    .and_then(|batch| api.spend(&caller, batch))
                 {
-                    Ok((batch, permit)) => match api.0.sequencer.queue_batch(batch).await {
-                        Ok(answer) => Pending::Queued(answer, permit),
+                    Ok(batch) => match api.0.sequencer.queue_batch(batch).await {
+                        Ok(answer) => Pending::Queued(answer),
                         Err(error) => Pending::Refused(error),
                     },
                     Err(error) => Pending::Refused(error),
                 };
-                if pending.send(queued).await.is_err() {
+                // What stands behind a batch that is to be sent again must not overtake it: the stream ends here.
+                let ends =
+                    matches!(&queued, Pending::Refused(error) if error.reason.is_transient());
+                if pending.send(queued).await.is_err() || ends {
                     break;
                 }
             }
         });
-        ok(Box::pin(
-            ReceiverStream::new(answers).then(|pending| async { Ok(pending.wait().await) }),
-        ))
+        ok(Box::pin(ReceiverStream::new(answers).then(
+            move |pending| {
+                let broken = Arc::clone(&broken);
+                async move { Ok(pending.wait(&broken).await) }
+            },
+        )))
     }
 
     async fn get_outcomes(

@@ -245,8 +245,6 @@ impl LogService for Api {
         self.caller(&request)?;
         let origin = self.0.signer.origin().to_owned();
         let mut status = self
-            .0
-            .sequencer
             .read(move |view| {
                 Ok(v1::GetStatusResponse {
                     origin,

@@ -146,16 +146,14 @@ impl MemberService for Api {
 impl Api {
     async fn funders(&self, view: &MemberView) -> Result<Vec<String>, HubError> {
         let prices: Vec<_> = view.member.lots().iter().map(|lot| lot.price).collect();
-        self.0
-            .sequencer
-            .read(move |view| {
-                let slug = |price| {
-                    view.registry
-                        .slug(view.global.book().get(price).funder.0)
-                        .to_owned()
-                };
-                Ok(prices.into_iter().map(slug).collect())
-            })
-            .await
+        self.read(move |view| {
+            let slug = |price| {
+                view.registry
+                    .slug(view.global.book().get(price).funder.0)
+                    .to_owned()
+            };
+            Ok(prices.into_iter().map(slug).collect())
+        })
+        .await
     }
 }

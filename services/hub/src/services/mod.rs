@@ -62,6 +62,18 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Reads a report. What an owner that has lost the log meanwhile read is worth nothing.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&crate::sequencer::View<'_>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let value = self.0.sequencer.read(read).await?;
+        self.0.ownership.check()?;
+        Ok(value)
+    }
+}
+
 /// What handlers return.
 pub type Answer<T> = Result<tonic::Response<T>, Status>;
 

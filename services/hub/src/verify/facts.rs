@@ -12,6 +12,7 @@ use super::{
 use crate::{
     convert::{cycle_no, cycle_number, micros},
     facts,
+    registry::Owner,
     server::RULES_VERSION,
 };
 use hansa_client::keys::{VerifyingKey, hex};
@@ -50,7 +51,7 @@ impl Fold {
                     let release = "a fact that this release knows";
                     return Err(Mismatch::new("a fact", "unknown", release));
                 }
-                Some(F::KeyRegistered(key)) => self.check_key(key)?,
+                Some(F::KeyRegistered(key)) => self.check_key(key, item.decided_at)?,
                 Some(F::KeyRevoked(revoked)) => {
                     if !self.registry.keys.contains_key(&revoked.key_id) {
                         let key = format!("\"{}\"", revoked.key_id);
@@ -97,10 +98,25 @@ impl Fold {
         Ok(())
     }
 
-    fn check_key(&self, key: &v1::Key) -> Result<(), Mismatch> {
+    fn check_key(&self, key: &v1::Key, decided_at: i64) -> Result<(), Mismatch> {
         let id = format!("\"{}\"", key.key_id);
-        if self.registry.keys.contains_key(&key.key_id) {
-            return Err(Mismatch::new("a registered key", id, "its id is taken"));
+        if let Some(known) = self.registry.keys.get(&key.key_id) {
+            // The one thing that may be registered again is an earlier end of the same key.
+            let owner = if key.merchant_id.is_empty() {
+                Owner::Operator
+            } else {
+                Owner::Merchant(key.merchant_id.clone())
+            };
+            let same = known.owner == owner
+                && known.public_key.as_slice() == key.public_key
+                && known.revoked_at.is_none();
+            let end = key.valid_until.as_ref().map(micros);
+            let earlier = end.is_some_and(|end| {
+                end >= decided_at && known.valid_until.is_none_or(|before| end < before)
+            });
+            if !(same && earlier) {
+                return Err(Mismatch::new("a registered key", id, "its id is taken"));
+            }
         }
         if !key.merchant_id.is_empty() && self.registry.merchant(&key.merchant_id).is_none() {
             let text = format!("no merchant \"{}\"", key.merchant_id);
