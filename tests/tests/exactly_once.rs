@@ -50,8 +50,8 @@ async fn a_repeated_message_is_answered_with_its_first_outcome(database: Databas
     assert_eq!(answer.outcomes[1], repeated);
 
     let expected = [
-        repeated.clone(),
-        repeated.clone(),
+        repeated,
+        repeated,
         as_replayed(&answer.outcomes[2], leaf, 2),
     ];
     let size = hub.status().await.tree_size;
@@ -79,7 +79,7 @@ async fn a_repeated_message_is_answered_with_its_first_outcome(database: Databas
         .send_all(&[other.clone(), purchase.clone(), refused])
         .await;
     assert_eq!(codes(&mixed.outcomes), codes(&answer.outcomes));
-    assert_eq!(mixed.outcomes[1..], [repeated, expected[2].clone()]);
+    assert_eq!(mixed.outcomes[1..], [repeated, expected[2]]);
     assert!(!mixed.outcomes[0].replayed);
     let new_leaf = mixed.receipt.unwrap().leaf_index;
 
@@ -193,8 +193,7 @@ async fn random_ids_in_any_order(database: Database) {
     for _ in 0..2 {
         for chunk in sorted.chunks(100) {
             let answer = shop.send_all(chunk).await;
-            let expected: Vec<v1::Outcome> =
-                chunk.iter().map(|m| first[&id_of(m)].clone()).collect();
+            let expected: Vec<v1::Outcome> = chunk.iter().map(|m| first[&id_of(m)]).collect();
             assert_eq!(answer.outcomes, expected);
         }
         sorted.reverse();
@@ -228,9 +227,9 @@ async fn the_same_id_with_other_bytes_is_refused_and_the_first_outcome_stays(dat
         let stored = shop.hub.outcomes(&[id_of(&purchase)]).await.unwrap();
         let first = v1::Outcome {
             leaf_index: Some(leaf),
-            ..answer.outcomes[0].clone()
+            ..answer.outcomes[0]
         };
-        assert_eq!(stored[0].outcome.clone().unwrap(), first);
+        assert_eq!(stored[0].outcome.unwrap(), first);
         hub.kill();
         hub.start().await;
     }
