@@ -7,7 +7,7 @@
 //!
 //! Costs: about 70 bytes a member beside its packed bytes.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// State of a member against the projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! References never change their member, so an entry can be dropped at any time.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// A merchant's reference of a member.
 pub type Reference = [u8; 16];
