@@ -35,6 +35,9 @@ const OPENING: i64 = 1_000_000;
 /// Batches on their way at once on a stream.
 const WINDOW: usize = 8;
 
+/// Between two batches of a merchant: everything is sent once more in the end.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// A merchant that sends until it is told to stop.
 pub struct Load {
     merchant: Merchant,
@@ -194,6 +197,7 @@ impl Sending {
                 "{balance:?} does not have leaf {leaf:?}"
             );
             acknowledged.push(Acknowledged { batch, answer });
+            tokio::time::sleep(PAUSE).await;
         }
         acknowledged
     }
@@ -217,6 +221,7 @@ impl Sending {
             let sent = sender.send(self.batch(number)).await;
             assert!(sent.is_ok(), "the stream ended");
             number += 1;
+            tokio::time::sleep(PAUSE).await;
         }
         drop(sender);
         let acknowledged = receiving.await.unwrap();
@@ -261,8 +266,23 @@ impl Record {
     pub async fn check(&self, hub: &TestHub) {
         let merchant = hub.reached_by(&self.merchant);
         let mut batches = vec![0_i64; self.members.len()];
-        for (number, first) in self.acknowledged.iter().enumerate() {
-            let again = merchant.hub.submit(&first.batch).await.unwrap();
+        let (sender, mut answers) = merchant.hub.stream(WINDOW);
+        let sending = async {
+            for first in &self.acknowledged {
+                let sent = sender.send(first.batch.clone()).await;
+                assert!(sent.is_ok(), "the stream ended");
+            }
+        };
+        let receiving = async {
+            let mut all = Vec::new();
+            while all.len() < self.acknowledged.len() {
+                all.push(answers.next().await.unwrap().result.unwrap());
+            }
+            all
+        };
+        let ((), again) = tokio::join!(sending, receiving);
+        let pairs = self.acknowledged.iter().zip(&again);
+        for (number, (first, again)) in pairs.enumerate() {
             assert_eq!(again.receipt, None, "nothing of it is new");
             let leaf = first.answer.receipt.as_ref().map(|r| r.leaf_index);
             let pairs = first.answer.outcomes.iter().zip(&again.outcomes);

@@ -316,7 +316,7 @@ async fn stopped_owner(owner: &TestHub, front_end: &TestHub, shop: &Merchant) {
 
     // Calls without retries, more than one commit can answer.
     let mut held = JoinSet::new();
-    let members = held_till.enrol_many("held", 200).await;
+    let members = held_till.enrol_many(&shop.id, 200).await;
     let taken = Arc::new(AtomicI64::new(0));
     for _ in 0..60 {
         let (till, taken) = (held_till.clone(), Arc::clone(&taken));

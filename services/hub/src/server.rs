@@ -209,6 +209,18 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
     Ok(())
 }
 
+/// Services that reflection lists for every hub.
+const SERVICES: [&str; 8] = [
+    v1::alliance_service_server::SERVICE_NAME,
+    v1::cycle_service_server::SERVICE_NAME,
+    v1::exchange_service_server::SERVICE_NAME,
+    v1::log_service_server::SERVICE_NAME,
+    v1::member_service_server::SERVICE_NAME,
+    v1::statement_service_server::SERVICE_NAME,
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+];
+
 async fn serve_grpc(
     api: Api,
     options: &ServerOptions,
@@ -218,7 +230,19 @@ async fn serve_grpc(
 ) -> anyhow::Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExchangeServiceServer<Api>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
+    // Without a test clock, its service is not there: the list must not say so.
+    let clock_service_name = api
+        .0
+        .clock
+        .is_test()
+        .then_some(v1::test_clock_service_server::SERVICE_NAME);
+    let reflection = SERVICES
+        .into_iter()
+        .chain(clock_service_name)
+        .fold(
+            tonic_reflection::server::Builder::configure(),
+            tonic_reflection::server::Builder::with_service_name,
+        )
         .register_encoded_file_descriptor_set(hansa_proto::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;

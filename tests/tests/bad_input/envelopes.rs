@@ -231,6 +231,19 @@ async fn a_refused_batch_on_a_stream(database: Database) {
     ];
     assert_eq!(answers, expected, "in the order of the batches");
     assert_eq!(shop.balance(&world.member).await.available_points, 1_002);
+
+    // What is too long to be read at all is refused as well; nothing behind it can be read.
+    let huge = shop.sign_payload(vec![0; 5 << 20]);
+    let good = shop.sign(&[message()]);
+    let requests = [good.clone(), huge, good].map(|envelope| v1::StreamBatchesRequest {
+        envelope: Some(envelope),
+    });
+    let stream = exchange.stream_batches(tokio_stream::iter(requests)).await;
+    let mut stream = stream.unwrap().into_inner();
+    assert!(stream.message().await.unwrap().unwrap().batch.is_some());
+    let refusal = stream.message().await.unwrap().unwrap().refusal_status;
+    assert_eq!(reason(&refusal), "BATCH_TOO_LARGE");
+    assert_eq!(stream.message().await.unwrap(), None);
 }
 
 fn reason(status: &[u8]) -> String {

@@ -121,7 +121,44 @@ async fn the_client_waits_as_it_is_told(database: Database) {
     assert!(results.iter().any(Result::is_err));
 }
 
+/// Batches of a stream are decided in their order, also when the limit refuses some of them for a while.
+async fn a_limited_stream_keeps_its_order(database: Database) {
+    let limits = ["--messages-per-second=200", "--burst-messages=100"];
+    let world = World::with(&database, &limits).await;
+    let shop = &world.shop;
+    let member = shop.enrol("streaming").await;
+    shop.accrue(&member, "49.00").await.ok();
+    let (sender, mut answers) = shop.hub.stream(8);
+    // Each batch holds what the one before has earned.
+    let batches: Vec<_> = (0..10)
+        .map(|_| {
+            let mut messages = vec![shop.message(&member, body::authorisation(49))];
+            messages.extend(purchases(shop, &member, 49));
+            shop.batch(&messages)
+        })
+        .collect();
+    let sending = async {
+        for batch in batches {
+            assert!(sender.send(batch).await.is_ok());
+        }
+    };
+    let receiving = async {
+        for _ in 0..10 {
+            let answer = answers.next().await.unwrap().result.unwrap();
+            let accepted = answer
+                .outcomes
+                .iter()
+                .all(|o| o.code() == ResultCode::Accepted);
+            assert!(accepted, "{:?}", answer.outcomes[0]);
+        }
+    };
+    tokio::join!(sending, receiving);
+    let balance = shop.balance(&member).await;
+    assert_eq!((balance.available_points, balance.held_points), (49, 490));
+}
+
 for_each_database!(
+    a_limited_stream_keeps_its_order,
     messages_per_second,
     batches_under_way,
     the_client_waits_as_it_is_told

@@ -94,6 +94,8 @@ async fn tokens_that_do_not_hold(database: Database) {
         ("ISSUER_MISMATCH", Some(of(&|c| c.iss = "operator".into()))),
         ("TOKEN_EXPIRED", Some(of(&|c| c.exp -= 300 + 60))),
         ("TOKEN_EXPIRED", Some(of(&|c| c.exp = 0))),
+        // A token is short-lived: whoever finds one later cannot use it.
+        ("TOKEN_MALFORMED", Some(of(&|c| c.exp += 86_400))),
         (
             "TOKEN_NOT_YET_VALID",
             Some(of(&|c| c.iat = c.iat.map(|at| at + 61))),
