@@ -46,12 +46,7 @@ async fn a_holder_ends_only_the_backends_of_its_earlier_life() {
     // Its own connections live.
     later.append(epoch, &group(0, 1)).await.unwrap();
     assert_eq!(later.terminate_backends_of("hansa-a").await.unwrap(), 0);
-    let lost = earlier.append(epoch, &group(1, 1)).await;
-    assert!(
-        matches!(&lost, Err(error) if error.is_transient()),
-        "{lost:?}"
-    );
-    // The handle that lost its connections finds new ones.
+    // The handle that lost its idle connections finds new ones, and the gate is still its own.
     earlier.append(epoch, &group(1, 1)).await.unwrap();
 }
 
