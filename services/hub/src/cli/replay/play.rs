@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use chrono::{Datelike as _, Months, NaiveDate};
+use chrono::NaiveDate;
 use hansa_client::{
     batch::{BatchBuilder, SignedBatch},
     hub::{BatchAnswers, BatchSender, CallError, Hub, HubOptions},
@@ -171,7 +171,8 @@ impl Player {
         }
         bar.set_message("closing");
         let last = rows::date(data.rows[data.rows.len() - 1].occurred_at, terms.zone);
-        self.advance(rows::midnight(end(last), terms.zone)).await?;
+        self.advance(rows::midnight(end(last, terms), terms.zone))
+            .await?;
         Ok(stats)
     }
 
@@ -270,12 +271,9 @@ impl Player {
     }
 }
 
-/// The clock's last stop: the first of the month behind the last row, and not before the data's own last closing.
-fn end(last: NaiveDate) -> NaiveDate {
-    let next = last
-        .with_day(1)
-        .and_then(|first| first.checked_add_months(Months::new(1)))
-        .unwrap_or(last);
+/// The clock's last stop: the first closing behind the last row, and not before the data's own last closing.
+fn end(last: NaiveDate, terms: &Terms) -> NaiveDate {
+    let next = terms.close_behind(last);
     NaiveDate::from_ymd_opt(LAST_CLOSE.0, LAST_CLOSE.1, 1).map_or(next, |fixed| next.max(fixed))
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use anyhow::{Context as _, bail};
+use chrono::{Datelike as _, Days, Months, NaiveDate};
 use chrono_tz::Tz;
 use hansa_proto::v1;
 use serde::Deserialize;
@@ -127,6 +128,21 @@ impl Terms {
             currency,
             file,
         })
+    }
+
+    /// The first day of a cycle behind the one that holds `day`.
+    pub fn close_behind(&self, day: NaiveDate) -> NaiveDate {
+        let close = match self.file.programme.cycle.as_str() {
+            "daily" => day.succ_opt(),
+            "weekly" => {
+                let left = 7 - u64::from(day.weekday().num_days_from_monday());
+                day.checked_add_days(Days::new(left))
+            }
+            _ => day
+                .with_day(1)
+                .and_then(|first| first.checked_add_months(Months::new(1))),
+        };
+        close.unwrap_or(day)
     }
 
     /// The alliance of these merchants.
