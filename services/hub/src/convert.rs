@@ -23,14 +23,7 @@ pub fn micros(timestamp: &Timestamp) -> i64 {
         .saturating_add(i64::from(timestamp.nanos) / 1_000)
 }
 
-/// Timestamp of microseconds since 1970.
-pub fn timestamp(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
-    Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos,
-    }
-}
+pub use hansa_client::time::timestamp;
 
 /// Collects broken field rules, so that all are told at once.
 #[derive(Debug, Default)]
