@@ -43,7 +43,6 @@ mod lot;
 mod member;
 mod member_apply;
 mod message;
-pub mod money;
 mod outcome;
 mod packed;
 mod price;
@@ -67,6 +66,7 @@ pub use effect::{
 pub use fact::{Fact, FactRefusal};
 pub use global::{Genesis, Global, HubBalances, Violation};
 pub use global_apply::apply_global;
+pub use hansa_money as money;
 pub use ids::{
     ContractIx, CycleNo, Instant, LotKey, MemberId, MerchantIx, Pos, PriceId, PromotionIx,
 };
