@@ -1,1 +1,29 @@
-//! Documents.
+//! Documents: what finance reads, books and signs, as bytes.
+//!
+//! Values in, bytes out. Nothing here reads a store, a file, a clock or a random number, and nothing decides an amount: the
+//! hub hands over what the ledger says, a document checks that it adds up and refuses it where it does not, and a renderer
+//! writes it. The same document gives the same bytes, whatever the format: no time of making, no random identifier.
+//!
+//! | Document | Made from | As |
+//! |---|---|---|
+//! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV |
+//!
+//! Money is an [`Amount`]: whole micro-units (1e-6 of the currency) in an `i64`, summed in `i128`. On a statement a positive
+//! amount is what the merchant owes, a negative one what it is owed.
+//!
+//! Costs: linear in lines and messages. All of a document is held in memory; its drill-down is the part that can be large.
+
+mod amount;
+mod csv_file;
+mod party;
+mod statement;
+mod text;
+
+pub use amount::{Amount, AmountError};
+pub use party::{BankAccount, Counterparty, Issuer, MerchantParty, Tax};
+pub use statement::{
+    Adjustment, Approval, BilateralNet, CheckpointRef, CycleState, Digest, FeeItem, Holdback,
+    LineKind, MessageId, MessageRow, MessageTotal, OriginalRef, Payment, Period, PromotionShare,
+    Proof, StatementDocument, StatementError, StatementLine, StatementParts,
+};
+pub use text::TextError;

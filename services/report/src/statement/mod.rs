@@ -1,0 +1,108 @@
+//! The statement of one merchant and one cycle: what it is made of, and that it adds up.
+//!
+//! [`StatementParts`] is what the hub hands over; [`StatementDocument`] is the same, checked. There is no other way to
+//! render one, so no statement leaves that contradicts itself.
+
+mod check;
+mod csv;
+mod parts;
+
+pub use check::StatementError;
+pub use parts::{
+    Adjustment, Approval, BilateralNet, CheckpointRef, CycleState, Digest, FeeItem, Holdback,
+    LineKind, MessageId, MessageRow, MessageTotal, OriginalRef, Payment, Period, PromotionShare,
+    Proof, StatementLine, StatementParts,
+};
+
+use crate::amount::Amount;
+use serde::Serialize;
+
+/// Name and version of the JSON form. A change that a reader could notice changes the number.
+const SCHEMA: &str = "hansa.statement.v1";
+
+/// A statement that adds up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementDocument {
+    parts: StatementParts,
+    totals: Totals,
+}
+
+/// What follows from the parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Totals {
+    pub(crate) adjustments: Amount,
+    pub(crate) holdbacks: Amount,
+    /// Brought forward + net + adjustments + holdbacks.
+    pub(crate) payable: Amount,
+    pub(crate) payments: Amount,
+}
+
+/// The JSON form: keys stand in the order of the fields.
+#[derive(Serialize)]
+struct Json<'a> {
+    schema: &'static str,
+    statement: &'a StatementParts,
+    totals: &'a Totals,
+}
+
+impl StatementDocument {
+    /// Checks the parts and keeps them.
+    ///
+    /// What must hold: the lines, the bilateral nets and (where given) the messages each add up to the net; the rows of a
+    /// drill-down add up to each line, points included; shares of promotions add up to their lines; what is brought
+    /// forward, the net, adjustments and holdbacks less the payments is what is carried forward; payments are whole minor
+    /// units; lines for information carry no money; nothing stands twice; an adjustment has two different approvers; a
+    /// cycle that is closed has its proof.
+    pub fn new(parts: StatementParts) -> Result<Self, StatementError> {
+        let totals = check::check(&parts)?;
+        Ok(Self { parts, totals })
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub const fn parts(&self) -> &StatementParts {
+        &self.parts
+    }
+
+    /// Brought forward + net + adjustments + holdbacks: what payments and what is carried forward share between them.
+    #[must_use]
+    pub const fn payable(&self) -> Amount {
+        self.totals.payable
+    }
+
+    /// The sum of the payments; positive = the merchant pays.
+    #[must_use]
+    pub const fn paid(&self) -> Amount {
+        self.totals.payments
+    }
+
+    /// Name for the document's files, without an extension: `statement-bakery-7`. Letters, digits and `-` only.
+    #[must_use]
+    pub fn file_stem(&self) -> String {
+        let kept = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let merchant: String = self.parts.merchant.id.chars().map(kept).collect();
+        format!("statement-{merchant}-{}", self.parts.cycle)
+    }
+
+    /// JSON, indented, keys always in the same order. Amounts are whole micro-units with their decimal text beside them.
+    pub fn to_json(&self) -> Result<Vec<u8>, StatementError> {
+        let mut out = serde_json::to_vec_pretty(&Json {
+            schema: SCHEMA,
+            statement: &self.parts,
+            totals: &self.totals,
+        })?;
+        out.push(b'\n');
+        Ok(out)
+    }
+
+    /// One CSV file: a record per figure, all with the same columns, so that a spreadsheet filters by `section` and files
+    /// of several merchants can be put under each other. The messages are in [`messages_csv`](Self::messages_csv).
+    pub fn to_csv(&self) -> Result<Vec<u8>, StatementError> {
+        csv::statement(self)
+    }
+
+    /// The drill-down as a CSV file of its own; `None` where the statement has none.
+    pub fn messages_csv(&self) -> Result<Option<Vec<u8>>, StatementError> {
+        csv::messages(self)
+    }
+}

@@ -1,0 +1,10 @@
+//! The documents as a finance department gets them. One binary; a file per concern.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod golden;
+mod march;
+mod refusals;
