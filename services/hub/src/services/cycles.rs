@@ -46,6 +46,8 @@ fn cycle(totals: &CycleTotals) -> v1::Cycle {
         },
         messages_accepted: totals.counts.accepted.values().sum(),
         messages_refused: totals.counts.refused.values().sum(),
+        audited: false,
+        netting_method: String::new(),
     }
 }
 
