@@ -1,0 +1,64 @@
+"""Bank files against the schemas that ISO 20022 publishes, with a validator that is not ours (libxml2).
+
+The schemas come from the packages of schemas.txt. The same schema in two of them must be the same, whoever packed it.
+"""
+
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from lxml import etree
+
+PACKAGES = ("camt053", "pain001", "sepaxml")
+SAMPLES = ROOT / "services" / "bank" / "tests" / "samples"
+
+
+def schema_files(message):
+    """Where the packages have the schema of a message (`camt.053.001.08`)."""
+    found = [file.locate() for package in PACKAGES for file in files(package) if file.name == f"{message}.xsd"]
+    return [Path(path) for path in found]
+
+
+def schema(message):
+    paths = schema_files(message)
+    assert paths, f"no package has the schema of {message}"
+    return etree.XMLSchema(etree.parse(paths[0]))
+
+
+def message_of(document):
+    return etree.QName(document.getroot()).namespace.rsplit(":", 1)[1]
+
+
+def complaint(document):
+    """What the published schema says against a document; None where it is valid."""
+    published = schema(message_of(document))
+    return None if published.validate(document) else str(published.error_log)
+
+
+def samples():
+    # The schema of this version is in none of the packages.
+    return sorted(path for path in SAMPLES.glob("*.xml") if path.name != "pain002-02.xml")
+
+
+def test_there_are_samples_of_every_message():
+    assert {path.name.split("-")[0] for path in samples()} == {"camt052", "camt053", "camt054", "pain002"}
+
+
+@pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
+def test_sample_is_valid_against_its_published_schema(path):
+    assert complaint(etree.parse(path)) is None
+
+
+def test_a_document_that_breaks_its_schema_is_noticed():
+    document = etree.parse(samples()[0])
+    header = document.getroot()[0][0]
+    header.remove(header[0])
+    assert "MsgId" in complaint(document)
+
+
+def test_two_packages_have_the_same_schema():
+    canonical = {etree.tostring(etree.parse(p, etree.XMLParser(remove_comments=True, remove_blank_text=True)), method="c14n")
+                 for p in schema_files("pain.001.001.09")}
+    assert len(schema_files("pain.001.001.09")) == 2
+    assert len(canonical) == 1
