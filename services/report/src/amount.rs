@@ -149,6 +149,12 @@ enum Sign {
 /// U+202F: keeps a number on one line, and is not read as a decimal mark anywhere.
 pub(crate) const NARROW_SPACE: &str = "\u{202f}";
 
+/// A whole number for people, thousands apart by a narrow space, a true minus in front.
+pub(crate) fn whole(number: i64) -> String {
+    let sign = if number < 0 { "\u{2212}" } else { "" };
+    format!("{sign}{}", grouped(number.unsigned_abs(), NARROW_SPACE))
+}
+
 fn grouped(number: u64, group: &str) -> String {
     let digits = number.to_string();
     if group.is_empty() {

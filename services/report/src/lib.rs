@@ -6,7 +6,7 @@
 //!
 //! | Document | Made from | As |
 //! |---|---|---|
-//! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV |
+//! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV, XLSX, PDF |
 //!
 //! Money is an [`Amount`]: whole micro-units (1e-6 of the currency) in an `i64`, summed in `i128`. On a statement a positive
 //! amount is what the merchant owes, a negative one what it is owed.
@@ -15,12 +15,23 @@
 
 mod amount;
 mod csv_file;
+mod format;
+mod liability;
+mod manifest;
 mod party;
+mod pdf;
 mod statement;
 mod text;
+mod workbook;
 
 pub use amount::{Amount, AmountError};
+pub use format::Format;
+pub use liability::{Revenue, RevenueBasis, RevenueError, RevenueUnit};
+pub use manifest::{
+    DOCUMENT_PAYLOAD_TYPE, DocumentFile, DocumentsManifest, ManifestError, SignedManifest, pae,
+};
 pub use party::{BankAccount, Counterparty, Issuer, MerchantParty, Tax};
+pub use pdf::PdfError;
 pub use statement::{
     Adjustment, Approval, BilateralNet, CheckpointRef, CycleState, Digest, FeeItem, Holdback,
     LineKind, MessageId, MessageRow, MessageTotal, OriginalRef, Payment, Period, PromotionShare,

@@ -73,6 +73,13 @@ impl BankAccount {
         required("account number", &self.number)?;
         optional("BIC", self.bic.as_deref().unwrap_or_default())
     }
+
+    /// The number in groups of four, as IBANs are printed.
+    pub(crate) fn grouped(&self) -> String {
+        let compact: Vec<char> = self.number.chars().filter(|c| !c.is_whitespace()).collect();
+        let groups: Vec<String> = compact.chunks(4).map(|g| g.iter().collect()).collect();
+        groups.join(" ")
+    }
 }
 
 /// The merchant that a statement is for.
@@ -157,6 +164,16 @@ fn lines(field: &'static str, lines: &[String]) -> Result<(), TextError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_iban_is_printed_in_groups_of_four() {
+        let account = BankAccount {
+            holder: "Bakery".into(),
+            number: "DE89370400440532013000".into(),
+            bic: None,
+        };
+        assert_eq!(account.grouped(), "DE89 3704 0044 0532 0130 00");
+    }
 
     #[test]
     fn a_tax_rate_keeps_its_decimals_and_no_others() {

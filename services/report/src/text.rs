@@ -1,6 +1,5 @@
 //! Text that others wrote and a document repeats: names, references, reasons.
 
-use serde::Serializer;
 use thiserror::Error;
 
 /// Longest text of one field, in characters.
@@ -62,9 +61,22 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// For `serialize_with`.
-pub(crate) fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex(bytes))
+/// The bytes of exactly so many lower-case hexadecimal digits.
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let pairs = text.as_bytes();
+    let mut out = [0; N];
+    if pairs.len() != N * 2 {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(pairs.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(out)
 }
 
 #[cfg(test)]
@@ -86,6 +98,14 @@ mod tests {
             Err(TextError::Long("note"))
         );
         assert_eq!(optional("note", &"ä".repeat(300)), Ok(()));
+    }
+
+    #[test]
+    fn hexadecimal_digits_read_back() {
+        assert_eq!(unhex(&hex(&[0, 0x9f, 0xff])), Some([0, 0x9f, 0xff]));
+        for wrong in ["", "0", "0g", "FF", "000"] {
+            assert_eq!(unhex::<1>(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::Totals;
 use super::parts::{Adjustment, LineKind, MessageRow, Payment, StatementParts};
 use crate::amount::{Amount, AmountError};
 use crate::party::Counterparty;
+use crate::pdf::PdfError;
 use crate::text::{TextError, optional, required};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -130,12 +131,21 @@ pub enum StatementError {
         "the cycle is {0}, and its statement has no proof; give the cut, the digest and the checkpoints"
     )]
     NoProof(&'static str),
+    /// More messages than a sheet has rows.
+    #[error("{0} messages are more than a sheet holds; take CSV or JSON")]
+    TooManyRows(usize),
     /// A writer failed.
     #[error("the document could not be written as CSV: {0}")]
     Csv(#[from] csv::Error),
     /// A writer failed.
     #[error("the document could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// A writer failed.
+    #[error("the document could not be written as XLSX: {0}")]
+    Xlsx(#[from] rust_xlsxwriter::XlsxError),
+    /// A writer failed.
+    #[error(transparent)]
+    Pdf(#[from] PdfError),
 }
 
 /// What identifies a line.

@@ -1,6 +1,6 @@
 //! The statement as CSV: a record per figure.
 
-use super::parts::{Payment, rfc3339};
+use super::records::{Record, evidence, figures, head, message, settlement};
 use super::{StatementDocument, StatementError};
 use crate::amount::Amount;
 use crate::csv_file::{CsvFile, Field};
@@ -26,62 +26,6 @@ const COLUMNS: [&str; 17] = [
     "note",
 ];
 
-const MESSAGE_COLUMNS: [&str; 13] = [
-    "cycle",
-    "merchant_id",
-    "leaf",
-    "position",
-    "message_id",
-    "kind",
-    "event_time",
-    "line",
-    "late",
-    "counterparty_id",
-    "counterparty_name",
-    "points",
-    "amount",
-];
-
-/// What a record has beyond the columns that are the same in all of them.
-struct Record<'a> {
-    section: &'static str,
-    item: String,
-    late: bool,
-    counterparty: Option<&'a Counterparty>,
-    reference: &'a str,
-    date: String,
-    count: Option<u64>,
-    points: Option<i64>,
-    amount: Option<Amount>,
-    tax: Option<&'a Tax>,
-    note: String,
-}
-
-impl Record<'_> {
-    fn new(section: &'static str, item: impl Into<String>) -> Self {
-        Self {
-            section,
-            item: item.into(),
-            late: false,
-            counterparty: None,
-            reference: "",
-            date: String::new(),
-            count: None,
-            points: None,
-            amount: None,
-            tax: None,
-            note: String::new(),
-        }
-    }
-
-    fn amount(section: &'static str, item: &str, amount: Amount) -> Self {
-        Self {
-            amount: Some(amount),
-            ..Self::new(section, item)
-        }
-    }
-}
-
 pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, StatementError> {
     let parts = document.parts();
     let mut file = CsvFile::new(&COLUMNS)?;
@@ -97,7 +41,7 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
             Field::plain(if record.late { "LATE" } else { "" }),
             Field::text(record.counterparty.map_or("", Counterparty::id)),
             Field::text(record.counterparty.map_or("", Counterparty::name)),
-            Field::text(record.reference),
+            Field::Text(record.reference),
             Field::Plain(record.date),
             number(record.count),
             number(record.points),
@@ -106,236 +50,12 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
             Field::Text(record.note),
         ])
     };
-    for record in head(document) {
-        write(record)?;
+    for part in [head, figures, settlement, evidence] {
+        part(document).into_iter().try_for_each(&mut write)?;
     }
-    for record in figures(document) {
-        write(record)?;
-    }
-    for record in settlement(document) {
-        write(record)?;
-    }
-    for record in evidence(document) {
-        write(record)?;
-    }
+    let rows = parts.drill_down.iter().flatten();
+    rows.map(message).try_for_each(&mut write)?;
     Ok(file.finish()?)
-}
-
-/// Who and when.
-fn head(document: &StatementDocument) -> Vec<Record<'_>> {
-    let parts = document.parts();
-    let note = |item: &'static str, note: String| Record {
-        note,
-        ..Record::new("STATEMENT", item)
-    };
-    let period = &parts.period;
-    let mut out = vec![
-        note("ALLIANCE", parts.issuer.alliance.clone()),
-        note("PROGRAMME", parts.issuer.programme.clone()),
-        note("HUB", parts.issuer.origin.clone()),
-        note("TIME_ZONE", period.zone.name().into()),
-        Record {
-            date: rfc3339(&period.opens_at),
-            ..Record::new("STATEMENT", "OPENS_AT")
-        },
-    ];
-    if let Some(closes_at) = &period.closes_at {
-        out.push(Record {
-            date: rfc3339(closes_at),
-            ..Record::new("STATEMENT", "CLOSES_AT")
-        });
-    }
-    if let Some(account) = &parts.merchant.settlement_account {
-        out.push(Record {
-            reference: &account.number,
-            note: account.holder.clone(),
-            ..Record::new("STATEMENT", "SETTLEMENT_ACCOUNT")
-        });
-    }
-    if let Some(tax) = &parts.merchant.tax {
-        out.push(Record {
-            tax: Some(tax),
-            reference: parts.merchant.tax_id.as_deref().unwrap_or_default(),
-            ..Record::new("STATEMENT", "TAX")
-        });
-    }
-    out
-}
-
-/// Brought forward, lines, net, and what explains the lines.
-fn figures(document: &StatementDocument) -> Vec<Record<'_>> {
-    let parts = document.parts();
-    let mut out = vec![Record::amount(
-        "OPENING",
-        "BROUGHT_FORWARD",
-        parts.brought_forward,
-    )];
-    out.extend(parts.lines.iter().map(|line| Record {
-        late: line.late,
-        counterparty: line.counterparty.as_ref(),
-        count: Some(line.count),
-        points: Some(line.points),
-        amount: (!line.information).then_some(line.amount),
-        note: if line.information {
-            "for information".into()
-        } else {
-            String::new()
-        },
-        ..Record::new("LINE", line.kind.code())
-    }));
-    out.push(Record::amount("NET", "NET", parts.net));
-    out.extend(parts.promotions.iter().map(|share| Record {
-        reference: &share.promotion,
-        points: Some(share.points),
-        note: share.name.clone(),
-        ..Record::amount("PROMOTION", "INCLUDED_IN_LINES", share.amount)
-    }));
-    out.extend(parts.fees.iter().map(|fee| Record {
-        points: Some(fee.points),
-        tax: Some(&fee.tax),
-        note: "included in the lines".into(),
-        ..Record::amount("FEE", fee.kind.code(), fee.amount)
-    }));
-    out
-}
-
-/// Adjustments, holdbacks, payments, carried forward.
-fn settlement(document: &StatementDocument) -> Vec<Record<'_>> {
-    let parts = document.parts();
-    let mut out: Vec<Record<'_>> = Vec::new();
-    out.extend(parts.adjustments.iter().map(|adjustment| {
-        let [first, second] = &adjustment.approvals;
-        let mut note = format!(
-            "{}; approved by {} and {}",
-            adjustment.original.text(),
-            first.by,
-            second.by
-        );
-        if !adjustment.note.is_empty() {
-            note.push_str(&format!("; {}", adjustment.note));
-        }
-        Record {
-            counterparty: adjustment.counterparty.as_ref(),
-            reference: &adjustment.id,
-            date: rfc3339(&second.at),
-            points: Some(adjustment.points),
-            note,
-            ..Record::amount("ADJUSTMENT", adjustment.reason.code(), adjustment.amount)
-        }
-    }));
-    out.extend(parts.holdbacks.iter().map(|holdback| {
-        Record {
-            reference: &holdback.id,
-            date: holdback
-                .release_on
-                .map(|day| day.to_string())
-                .unwrap_or_default(),
-            ..Record::amount("HOLDBACK", holdback.reason.code(), holdback.amount)
-        }
-    }));
-    out.push(Record::amount("PAYABLE", "PAYABLE", document.payable()));
-    out.extend(parts.payments.iter().map(payment));
-    out.push(Record::amount(
-        "CLOSING",
-        "CARRIED_FORWARD",
-        parts.carried_forward,
-    ));
-    out
-}
-
-fn payment(payment: &Payment) -> Record<'_> {
-    let direction = if payment.amount.micros() > 0 {
-        "MERCHANT_PAYS"
-    } else {
-        "MERCHANT_IS_PAID"
-    };
-    let mut note: Vec<String> = Vec::new();
-    note.extend(
-        payment
-            .instruction
-            .as_ref()
-            .map(|i| format!("instruction {i}")),
-    );
-    note.extend(payment.state.as_ref().map(|s| s.code().to_owned()));
-    note.extend(
-        payment
-            .account
-            .as_ref()
-            .map(|a| format!("to {}, {}", a.holder, a.number)),
-    );
-    Record {
-        counterparty: Some(&payment.counterparty),
-        reference: payment.reference.as_deref().unwrap_or_default(),
-        date: payment
-            .due_on
-            .map(|day| day.to_string())
-            .unwrap_or_default(),
-        note: note.join("; "),
-        ..Record::amount("PAYMENT", direction, payment.amount)
-    }
-}
-
-/// The net again by counterparty and by message, and where the log proves it.
-fn evidence(document: &StatementDocument) -> Vec<Record<'_>> {
-    let parts = document.parts();
-    let mut out: Vec<Record<'_>> = Vec::new();
-    out.extend(parts.bilateral.iter().map(|net| Record {
-        counterparty: Some(&net.counterparty),
-        count: Some(net.messages),
-        points: Some(net.points),
-        ..Record::amount("BILATERAL", "NET", net.amount)
-    }));
-    out.extend(parts.messages.iter().map(|total| Record {
-        count: Some(total.count),
-        ..Record::amount("MESSAGES", total.kind.code(), total.amount)
-    }));
-    if let Some(proof) = &parts.proof {
-        out.push(Record {
-            note: proof.cycle_digest.to_hex(),
-            ..Record::new("PROOF", "CYCLE_DIGEST")
-        });
-        out.push(Record {
-            count: Some(proof.cut_leaf),
-            ..Record::new("PROOF", "CUT_LEAF")
-        });
-        out.extend(proof.checkpoints.iter().map(|checkpoint| Record {
-            count: Some(checkpoint.size),
-            note: checkpoint.root.to_hex(),
-            ..Record::new("PROOF", format!("CHECKPOINT_{}", checkpoint.at.code()))
-        }));
-        out.push(Record {
-            reference: &proof.hub_key_id,
-            ..Record::new("PROOF", "HUB_KEY")
-        });
-    }
-    out
-}
-
-pub(super) fn messages(document: &StatementDocument) -> Result<Option<Vec<u8>>, StatementError> {
-    let parts = document.parts();
-    let Some(rows) = &parts.drill_down else {
-        return Ok(None);
-    };
-    let mut file = CsvFile::new(&MESSAGE_COLUMNS)?;
-    for row in rows {
-        let counterparty = row.counterparty.as_ref();
-        file.record([
-            Field::plain(parts.cycle),
-            Field::text(&parts.merchant.id),
-            Field::plain(row.leaf),
-            Field::plain(row.position),
-            number(row.message.map(|id| id.to_hex())),
-            Field::plain(row.kind.code()),
-            Field::plain(rfc3339(&row.event_time)),
-            Field::plain(row.line.code()),
-            Field::plain(if row.late { "LATE" } else { "" }),
-            Field::text(counterparty.map_or("", Counterparty::id)),
-            Field::text(counterparty.map_or("", Counterparty::name)),
-            Field::plain(row.points),
-            Field::plain(row.amount),
-        ])?;
-    }
-    Ok(Some(file.finish()?))
 }
 
 fn number(value: Option<impl ToString>) -> Field {

@@ -6,6 +6,9 @@
 mod check;
 mod csv;
 mod parts;
+mod pdf;
+mod records;
+mod xlsx;
 
 pub use check::StatementError;
 pub use parts::{
@@ -15,6 +18,7 @@ pub use parts::{
 };
 
 use crate::amount::Amount;
+use crate::format::Format;
 use serde::Serialize;
 
 /// Name and version of the JSON form. A change that a reader could notice changes the number.
@@ -76,6 +80,16 @@ impl StatementDocument {
         self.totals.payments
     }
 
+    /// The bytes in a format.
+    pub fn render(&self, format: Format) -> Result<Vec<u8>, StatementError> {
+        match format {
+            Format::Json => self.to_json(),
+            Format::Csv => self.to_csv(),
+            Format::Xlsx => self.to_xlsx(),
+            Format::Pdf => self.to_pdf(),
+        }
+    }
+
     /// Name for the document's files, without an extension: `statement-bakery-7`. Letters, digits and `-` only.
     #[must_use]
     pub fn file_stem(&self) -> String {
@@ -96,13 +110,22 @@ impl StatementDocument {
     }
 
     /// One CSV file: a record per figure, all with the same columns, so that a spreadsheet filters by `section` and files
-    /// of several merchants can be put under each other. The messages are in [`messages_csv`](Self::messages_csv).
+    /// of several merchants can be put under each other. The drill-down, if there is one, stands at the end.
     pub fn to_csv(&self) -> Result<Vec<u8>, StatementError> {
         csv::statement(self)
     }
 
-    /// The drill-down as a CSV file of its own; `None` where the statement has none.
-    pub fn messages_csv(&self) -> Result<Option<Vec<u8>>, StatementError> {
-        csv::messages(self)
+    /// A workbook: Summary, Lines, Bilateral, Messages. Amounts are numbers, with their exact text in the column beside.
+    pub fn to_xlsx(&self) -> Result<Vec<u8>, StatementError> {
+        xlsx::statement(self)
+    }
+
+    /// A4 pages to read and to sign, as PDF/A-3b with the JSON attached; dated with the end of the period.
+    pub fn to_pdf(&self) -> Result<Vec<u8>, StatementError> {
+        pdf::statement(self)
+    }
+
+    pub(crate) const fn totals(&self) -> &Totals {
+        &self.totals
     }
 }

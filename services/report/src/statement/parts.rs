@@ -2,11 +2,12 @@
 
 use crate::amount::Amount;
 use crate::party::{BankAccount, Counterparty, Issuer, MerchantParty, Tax};
-use crate::text::{as_hex, hex, label};
+use crate::text::{hex, label, unhex};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use hansa_money::Currency;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Everything that a statement says. [`StatementDocument::new`](crate::StatementDocument::new) checks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +50,7 @@ pub struct StatementParts {
     /// Where the log proves it; a closed cycle has one.
     pub proof: Option<Proof>,
     /// Every message and event of the lines, or `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub drill_down: Option<Vec<MessageRow>>,
 }
 
@@ -354,8 +356,8 @@ pub struct CheckpointRef {
 }
 
 /// A SHA-256 hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Digest(#[serde(serialize_with = "digest_hex")] pub [u8; 32]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
 
 impl Digest {
     /// 64 hexadecimal digits.
@@ -366,8 +368,8 @@ impl Digest {
 }
 
 /// A message's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct MessageId(#[serde(serialize_with = "message_hex")] pub [u8; 16]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub [u8; 16]);
 
 impl MessageId {
     /// 32 hexadecimal digits.
@@ -427,12 +429,25 @@ fn currency_code<S: Serializer>(currency: &Currency, serializer: S) -> Result<S:
     serializer.serialize_str(currency.as_str())
 }
 
-fn digest_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-    as_hex(bytes, serializer)
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
 }
 
-fn message_hex<S: Serializer>(bytes: &[u8; 16], serializer: S) -> Result<S::Ok, S::Error> {
-    as_hex(bytes, serializer)
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        unhex(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("a SHA-256 is 64 hexadecimal digits"))
+    }
 }
 
 #[cfg(test)]

@@ -39,25 +39,22 @@ fn golden_statements_as_csv() {
 }
 
 #[test]
-fn the_drill_down_is_a_file_of_its_own() {
+fn the_drill_down_stands_at_the_end() {
     let mut parts = Golden::of("issue-a").parts();
-    assert_eq!(
-        StatementDocument::new(parts.clone())
-            .unwrap()
-            .messages_csv()
-            .unwrap(),
-        None
-    );
+    let without = StatementDocument::new(parts.clone()).unwrap();
     parts.drill_down = Some(drill_down_of_issue_a());
     let document = StatementDocument::new(parts).unwrap();
+    let csv = document.to_csv().unwrap();
+    assert!(csv.starts_with(&without.to_csv().unwrap()));
+    is_golden("statement-issue-a-messages.csv", &csv);
     is_golden(
-        "messages-issue-a.csv",
-        &document.messages_csv().unwrap().unwrap(),
+        "statement-issue-a-messages.json",
+        &document.to_json().unwrap(),
     );
 }
 
 #[test]
-fn the_json_says_what_domain_md_says() {
+fn the_json_says_what_the_design_says() {
     let figures = |name: &str| {
         let json = Golden::of(name).document().to_json().unwrap();
         let json: Value = serde_json::from_slice(&json).unwrap();

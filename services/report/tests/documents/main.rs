@@ -7,4 +7,6 @@
 
 mod golden;
 mod march;
+mod pages;
 mod refusals;
+mod sheets;

@@ -384,3 +384,100 @@ pub(crate) fn drill_down_of_issue_a() -> Vec<MessageRow> {
         row(23, 9, "ACCRUAL", e9, "DEBT_SETTLED", 100, 0),
     ]
 }
+
+/// A cycle in which the merchant did nothing, still open.
+pub(crate) fn quiet() -> StatementParts {
+    let mut parts = Golden::of("issue-t").parts();
+    parts.state = CycleState::Open;
+    parts.period.closes_at = None;
+    parts.brought_forward = money(-2_010);
+    parts.carried_forward = money(-2_010);
+    parts.net = Amount::ZERO;
+    parts.proof = None;
+    parts.lines.clear();
+    parts.promotions.clear();
+    parts.fees.clear();
+    parts.bilateral.clear();
+    parts.messages.clear();
+    parts.payments.clear();
+    parts
+}
+
+/// A statement over many pages: 200 counterparties with long names in several scripts, late lines, large and zero amounts,
+/// adjustments, holdbacks, several payments.
+pub(crate) fn long() -> StatementParts {
+    let mut parts = Golden::of("burn-f").parts();
+    let names = [
+        "Vereinigte Handelsgesellschaft der norddeutschen Bäckereien und Konditoreien mbH & Co. KG",
+        "Донаудампфшиффартсгезельшафтскапитэнсмютценфабрик ООО «Щука» (Ґданськ)",
+        "Αρτοποιεία Βορείου Ελλάδος Α.Ε.",
+        "Ærø Bådværft ApS",
+        "საცხობი თბილისი შპს",
+        "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch Stores Ltd",
+        "Հացատուն ՍՊԸ",
+    ];
+    for at in 0..200_u64 {
+        let micros = i64::try_from(at % 17).unwrap() * 123_456_789_012 - 900_000_000_000;
+        let counterparty = Counterparty::Merchant {
+            id: format!("m{at:03}"),
+            name: format!("{} {at}", names[usize::try_from(at % 7).unwrap()]),
+        };
+        parts.lines.push(StatementLine {
+            kind: LineKind::new("POINTS_CONSUMED"),
+            counterparty: Some(counterparty.clone()),
+            late: at % 10 == 3,
+            information: false,
+            count: at * at,
+            points: i64::try_from(at * 1_234_567).unwrap(),
+            amount: money(if at % 50 == 0 { 0 } else { micros }),
+        });
+        parts.bilateral.push(BilateralNet {
+            counterparty,
+            points: 0,
+            amount: money(if at % 50 == 0 { 0 } else { micros }),
+            messages: at,
+        });
+    }
+    parts.lines.push(StatementLine {
+        information: true,
+        amount: Amount::ZERO,
+        kind: LineKind::new("REVERSAL_CLAIMED"),
+        ..parts.lines[0].clone()
+    });
+    parts.messages.clear();
+    parts.net = Amount::sum(parts.lines.iter().map(|line| line.amount)).unwrap();
+    let approval = |by: &str| Approval {
+        by: by.into(),
+        at: at("2026-03-30T09:00:00Z"),
+    };
+    parts.adjustments.push(Adjustment {
+        id: "adj-2026-0017".into(),
+        reason: LineKind::new("DISPUTE_ACCEPTED"),
+        note: "Terminal 4 counted twice on 14 February".into(),
+        original: OriginalRef {
+            cycle: 0,
+            line: Some(LineKind::new("POINTS_CONSUMED")),
+            message: Some(MessageId([0xab; 16])),
+            leaf: Some(4_711),
+        },
+        counterparty: Some(party("A")),
+        points: -10,
+        amount: money(-80_000),
+        approvals: [approval("ida.petersen"), approval("jo.lindqvist")],
+    });
+    parts.holdbacks.push(Holdback {
+        id: "hold-1".into(),
+        reason: LineKind::new("FRAUD_RESERVE"),
+        amount: money(30_000),
+        release_on: Some("2026-06-30".parse().unwrap()),
+    });
+    parts.payments.push(Payment {
+        counterparty: party("T"),
+        amount: money(-4_200_000),
+        account: Some(account("F")),
+        ..parts.payments[0].clone()
+    });
+    let paid = Amount::sum(parts.payments.iter().map(|p| p.amount)).unwrap();
+    parts.carried_forward = money(parts.net.micros() - 50_000 - paid.micros());
+    parts
+}
