@@ -3,6 +3,7 @@
 The schemas come from the packages of schemas.txt. The same schema in two of them must be the same, whoever packed it.
 """
 
+import subprocess
 from importlib.metadata import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lxml import etree
 
 PACKAGES = ("camt053", "pain001", "sepaxml")
 SAMPLES = ROOT / "services" / "bank" / "tests" / "samples"
+PAYMENT_FILES = sorted((ROOT / "services" / "bank" / "tests" / "golden").glob("pain001-*.xml"))
 
 
 def schema_files(message):
@@ -48,6 +50,27 @@ def test_there_are_samples_of_every_message():
 @pytest.mark.parametrize("path", samples(), ids=lambda path: path.name)
 def test_sample_is_valid_against_its_published_schema(path):
     assert complaint(etree.parse(path)) is None
+
+
+@pytest.mark.parametrize("path", PAYMENT_FILES, ids=lambda path: path.name)
+def test_payment_file_is_valid_against_the_published_schema(path):
+    document = etree.parse(path)
+    assert message_of(document) == "pain.001.001.09"
+    assert complaint(document) is None
+
+
+def test_the_golden_cycle_is_a_payment_file():
+    assert "pain001-golden-cycle.xml" in {path.name for path in PAYMENT_FILES}
+
+
+def test_payment_files_of_random_orders_are_valid():
+    cargo = ["cargo", "run", "--quiet", "--locked", "-p", "hansa-bank", "--example", "random_orders", "--"]
+    printed = subprocess.run([*cargo, "2026", "300"], cwd=ROOT, capture_output=True, check=True).stdout
+    *payment_files, rest = printed.split(b"\0")
+    assert (len(payment_files), rest) == (300, b"")
+    published = schema("pain.001.001.09")
+    for payment_file in payment_files:
+        assert published.validate(etree.ElementTree(etree.fromstring(payment_file))), published.error_log
 
 
 def test_a_document_that_breaks_its_schema_is_noticed():

@@ -30,15 +30,24 @@
 mod account;
 mod amount;
 mod error;
+mod matching;
+mod order;
 mod report;
 mod xml;
 
 pub use account::{Account, AccountError, Address, BicError, check_bic};
 pub use amount::{AmountError, MAX_DIGITS, decimal, minor_units, signed_minor_units};
 pub use error::{FileError, Problem};
+pub use matching::{
+    Difference, Direction, Expected, Field, MAX_SUMMANDS, Match, MatchKind, MatchedBy, Matching,
+    Open, StatusMatch, UnmatchedExpected, UnmatchedItem, UnmatchedStatus, match_report,
+};
+pub use order::{
+    Characters, CheckedOrder, Party, Payment, PaymentOrder, Rule, Scheme, Violation, Violations,
+};
 pub use report::{
-    Balance, BankEntry, BankReport, Batch, Counterparty, EntryPart, EntryStatus, Outcome, Page,
-    PaymentStatus, ReportKey, ReportKind, ReturnReason, STATEMENT_COLUMNS, StatusCode, StatusLevel,
-    StatusReason, Timestamp, read,
+    Balance, BankEntry, BankItem, BankReport, Batch, Counterparty, EntryPart, EntryStatus, Outcome,
+    Page, PaymentStatus, ReportKey, ReportKind, ReturnReason, STATEMENT_COLUMNS, StatusCode,
+    StatusLevel, StatusReason, Timestamp, read,
 };
 pub use xml::Limits;

@@ -1,15 +1,18 @@
 //! What a bank reports, in one shape whatever message it came in.
 //!
-//! A report is a claim of the bank, nothing more: reading one moves no money and changes no state.
+//! A report is a claim of the bank, nothing more: reading one moves no money and changes no state. It is compared with what is
+//! expected ([`match_report`](crate::match_report)) and people decide.
 
 mod camt;
 mod csv;
+mod item;
 mod pain002;
 mod read;
 mod status;
 mod time;
 
 pub use csv::STATEMENT_COLUMNS;
+pub use item::BankItem;
 pub use read::read;
 pub use status::{Outcome, PaymentStatus, StatusCode, StatusLevel, StatusReason};
 pub use time::Timestamp;
