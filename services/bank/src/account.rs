@@ -123,6 +123,19 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Equal for accounts that may be the same: the national number.
+    pub(crate) fn key(&self) -> String {
+        let number = plain(self.number());
+        let is_iban = sepa::iban_country_length(number.get(..2).unwrap_or_default())
+            .is_some_and(|length| length == number.len());
+        match number.get(4..).filter(|_| is_iban) {
+            Some(national) => national.to_owned(),
+            None => number,
+        }
+    }
+}
+
 fn plain(number: &str) -> String {
     number
         .chars()

@@ -313,6 +313,11 @@ fn several_bookings_of_one_instruction_must_add_up_to_it() {
         &statement(&[("-3.44", id, A, "", "")]),
         &["open -3.44: SettledBefore 2026-03-A"],
     );
+    check(
+        &[settled(a[0].clone())],
+        &statement(&[("-3.43", id, A, "", "")]),
+        &["open -3.43: Differs 2026-03-A Amount 3.44 / 3.43"],
+    );
 }
 
 #[test]

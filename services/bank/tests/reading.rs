@@ -189,6 +189,8 @@ fn the_oldest_version_has_its_details_in_the_entry() {
 fn an_intraday_report_needs_no_balances_that_add_up() {
     let report = report("camt052-08.xml");
     assert_eq!(report.kind, ReportKind::Intraday);
+    assert_eq!(report.opening, None);
+    assert_eq!(report.closing.unwrap().amount_minor, 9_656);
     assert_eq!(report.entries[0].status, EntryStatus::Pending);
 }
 

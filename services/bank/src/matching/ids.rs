@@ -88,13 +88,14 @@ impl Matcher<'_> {
                 _ => self.hold_items(Open::Ambiguous, &[at], &items),
             }
         }
-        let candidates = (0..self.expected.len()).filter(|at| !given_back.contains(at));
-        let pairs = self.by_account_and_amount(candidates, nameless);
-        for (expected, items, unique) in pairs {
-            if unique {
-                self.accept(MatchedBy::AccountAndAmount, &expected, &items);
-            } else {
-                self.hold_items(Open::Ambiguous, &expected, &items);
+        let others = (0..self.expected.len()).filter(|at| !given_back.contains(at));
+        for (expected, items) in self.groups(others, nameless, true) {
+            match (expected.as_slice(), items.as_slice()) {
+                ([one], [item]) if self.fits(*one, *item) => {
+                    self.accept(MatchedBy::AccountAndAmount, &expected, &items);
+                }
+                ([_], [_]) => {}
+                _ => self.hold_items(Open::Ambiguous, &expected, &items),
             }
         }
     }
@@ -111,10 +112,13 @@ impl Matcher<'_> {
             }
         }
         for (at, items) in of_instruction {
-            if self.expected[at].settled {
-                self.hold_items(Open::SettledBefore, &[at], &items);
-            } else {
-                self.one_to_some(MatchedBy::Id, at, &items);
+            match items.as_slice() {
+                _ if !self.expected[at].settled => self.one_to_some(MatchedBy::Id, at, &items),
+                [item] if self.fits(at, *item) => {
+                    self.hold_items(Open::SettledBefore, &[at], &items);
+                }
+                [_] => self.hold_items(Open::Differs, &[at], &items),
+                _ => self.hold_items(Open::Ambiguous, &[at], &items),
             }
         }
     }
@@ -196,7 +200,7 @@ impl Matcher<'_> {
     }
 
     /// As [`fits`](Self::fits), for one of several that make the amount together.
-    fn fits_but_for_amount(&self, at: usize, item: usize) -> bool {
+    pub(super) fn fits_but_for_amount(&self, at: usize, item: usize) -> bool {
         let differences = super::compare::compare(self.expected[at], &self.items[item]);
         !differences
             .iter()
@@ -210,7 +214,14 @@ impl Matcher<'_> {
             .map(|i| i128::from(self.items[*i].amount_minor).abs())
             .sum();
         let wanted = i128::from(self.expected[at].amount_minor);
-        let others_fit = items.iter().all(|item| self.fits_but_for_amount(at, *item));
+        // An item with our instruction id and a foreign end-to-end id contradicts itself.
+        let named_right = |item: &usize| {
+            let id = self.items[*item].end_to_end_id.as_ref();
+            by != MatchedBy::Id || id.is_none_or(|id| *id == self.expected[at].end_to_end_id)
+        };
+        let others_fit = items
+            .iter()
+            .all(|item| self.fits_but_for_amount(at, *item) && named_right(item));
         if others_fit && sum == wanted {
             self.accept(by, &[at], items);
         } else if others_fit && items.len() > 1 && items.iter().any(|item| self.fits(at, *item)) {

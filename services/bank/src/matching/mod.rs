@@ -32,6 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Account, BankItem, BankReport, EntryStatus, ReportKind, ReturnReason};
 
+/// How many instructions are named beside an item that fits more than one.
+const MAX_CANDIDATES: usize = 16;
+
 /// What is expected on the account: an instruction that was handed to the bank, or a payment that somebody owes us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
@@ -132,7 +135,7 @@ pub struct UnmatchedItem {
     pub item: usize,
     /// Why.
     pub reason: Open,
-    /// The instructions that it looks like, in ascending order.
+    /// The instructions that it looks like, in ascending order; at most 16.
     pub candidates: Vec<String>,
     /// What differs from them.
     pub differences: Vec<Difference>,
@@ -158,7 +161,8 @@ pub enum Open {
     Differs,
     /// It fits more than one way.
     Ambiguous,
-    /// Its instruction was confirmed by an earlier report.
+    /// Its instruction was confirmed by an earlier report, and it fits: the same booking in another report, or a second
+    /// payment. The bank's reference tells them apart.
     SettledBefore,
     /// More candidates for a sum than are tried.
     TooMany,
@@ -227,6 +231,9 @@ struct Matcher<'a> {
     item_held: Vec<Option<Held>>,
     expected_matched: Vec<bool>,
     expected_held: Vec<Option<Open>>,
+    /// What accounts of both sides are compared by first.
+    expected_accounts: Vec<Option<String>>,
+    item_accounts: Vec<Option<String>>,
 }
 
 impl<'a> Matcher<'a> {
@@ -239,6 +246,14 @@ impl<'a> Matcher<'a> {
             item_held: vec![None; items.len()],
             expected_matched: vec![false; expected.len()],
             expected_held: vec![None; expected.len()],
+            expected_accounts: expected
+                .iter()
+                .map(|e| e.counterparty_account.as_ref().map(Account::key))
+                .collect(),
+            item_accounts: items
+                .iter()
+                .map(|item| item.counterparty.account.as_ref().map(Account::key))
+                .collect(),
         }
     }
 
@@ -321,7 +336,7 @@ impl<'a> Matcher<'a> {
         for item in items {
             let mut differences = Vec::new();
             if reason == Open::Differs {
-                for at in expected {
+                for at in expected.iter().take(MAX_CANDIDATES) {
                     differences.extend(compare::compare(self.expected[*at], &self.items[*item]));
                 }
             }
@@ -338,7 +353,7 @@ impl<'a> Matcher<'a> {
     ) {
         self.item_held[item].get_or_insert_with(|| Held {
             reason,
-            candidates: expected.to_vec(),
+            candidates: expected.iter().take(MAX_CANDIDATES).copied().collect(),
             differences,
         });
     }

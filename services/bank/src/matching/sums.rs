@@ -1,34 +1,36 @@
 //! Steps 5 and 6: what is found by account and amount, and by the sum of one account.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hansa_money::Currency;
 
 use super::{Direction, MatchedBy, Matcher, Open};
-use crate::Account;
+use crate::BankItem;
 
 /// Among how many candidates a sum is searched.
 pub const MAX_SUMMANDS: usize = 16;
 
-/// Expectations, items, and whether each is the other's only candidate.
-type Pair = (Vec<usize>, Vec<usize>, bool);
+/// Expectations and items of one account, or of one account and amount.
+type Group = (Vec<usize>, Vec<usize>);
 
 /// A combination that makes a sum: expectations and items.
-type Combination = (BTreeSet<usize>, BTreeSet<usize>);
+type Combination = (Vec<usize>, Vec<usize>);
 
-/// What can be compared without looking at each pair: direction, currency, amount.
-type Key = (Direction, Currency, u64);
+/// What must be the same: direction, currency, account, and the amount where it is not a sum.
+type Key<'m> = (Direction, Currency, &'m str, u64);
 
 impl Matcher<'_> {
     /// Each with the only one of the same account, amount, currency and direction.
     pub(super) fn accounts(&mut self) {
-        let items = self.nameable_items();
-        let expected = self.open_expected();
-        for (expected, items, unique) in self.by_account_and_amount(expected, items) {
-            if unique {
-                self.accept(MatchedBy::AccountAndAmount, &expected, &items);
-            } else {
-                self.hold(Open::Ambiguous, &expected, &items);
+        let groups = self.groups(self.open_expected(), self.nameable_items(), true);
+        for (expected, items) in groups {
+            match (expected.as_slice(), items.as_slice()) {
+                ([one], [item]) if self.fits(*one, *item) => {
+                    self.accept(MatchedBy::AccountAndAmount, &expected, &items);
+                }
+                // One national number of two countries.
+                ([_], [_]) => {}
+                _ => self.hold(Open::Ambiguous, &expected, &items),
             }
         }
     }
@@ -44,167 +46,187 @@ impl Matcher<'_> {
         items
     }
 
-    /// Pairs of one account and amount, and groups of those that fit more than one way.
-    pub(super) fn by_account_and_amount(
+    /// Groups that have expectations and items.
+    pub(super) fn groups(
         &self,
         expected: impl IntoIterator<Item = usize>,
-        items: Vec<usize>,
-    ) -> Vec<Pair> {
-        let mut by_key = BTreeMap::<Key, Vec<usize>>::new();
+        items: impl IntoIterator<Item = usize>,
+        of_one_amount: bool,
+    ) -> Vec<Group> {
+        let amount = |minor: i64| {
+            if of_one_amount {
+                minor.unsigned_abs()
+            } else {
+                0
+            }
+        };
+        let mut groups = BTreeMap::<Key<'_>, Group>::new();
         for at in expected {
             let wanted = self.expected[at];
-            let amount = wanted.amount_minor.unsigned_abs();
-            let key = (wanted.direction, wanted.currency, amount);
-            by_key.entry(key).or_default().push(at);
-        }
-        let mut candidates = Vec::new();
-        let mut uses = BTreeMap::<usize, usize>::new();
-        for item in items {
-            let key = (
-                self.direction(item),
-                self.items[item].currency,
-                self.items[item].amount_minor.unsigned_abs(),
-            );
-            let same_key = by_key.get(&key).into_iter().flatten().copied();
-            let found: Vec<_> = same_key
-                .filter(|at| self.is_same_account(*at, item))
-                .collect();
-            for at in &found {
-                *uses.entry(*at).or_default() += 1;
-            }
-            if !found.is_empty() {
-                candidates.push((item, found));
+            if let Some(account) = &self.expected_accounts[at] {
+                let key = (
+                    wanted.direction,
+                    wanted.currency,
+                    account.as_str(),
+                    amount(wanted.amount_minor),
+                );
+                groups.entry(key).or_default().0.push(at);
             }
         }
-        candidates
-            .into_iter()
-            .map(|(item, found)| {
-                let unique = found.len() == 1 && found.iter().all(|at| uses.get(at) == Some(&1));
-                (found, vec![item], unique)
-            })
+        for at in items {
+            let item = &self.items[at];
+            if let Some(account) = &self.item_accounts[at] {
+                let key = (
+                    direction(item),
+                    item.currency,
+                    account.as_str(),
+                    amount(item.amount_minor),
+                );
+                groups.entry(key).or_default().1.push(at);
+            }
+        }
+        let all = groups.into_values();
+        all.filter(|(expected, items)| !expected.is_empty() && !items.is_empty())
             .collect()
-    }
-
-    /// The direction of the instruction that an item would belong to.
-    fn direction(&self, item: usize) -> Direction {
-        let item = &self.items[item];
-        if (item.amount_minor < 0) == item.returned.is_some() {
-            Direction::In
-        } else {
-            Direction::Out
-        }
-    }
-
-    fn account(&self, item: usize) -> Option<&Account> {
-        self.items[item].counterparty.account.as_ref()
-    }
-
-    fn is_same_account(&self, at: usize, item: usize) -> bool {
-        let wanted = self.expected[at].counterparty_account.as_ref();
-        wanted
-            .zip(self.account(item))
-            .is_some_and(|(a, b)| a.is_same(b))
     }
 
     /// Combinations of one account that make a sum.
     pub(super) fn sums(&mut self) {
-        let items = self.nameable_items();
-        let expected = self.open_expected();
-        let same = |at: usize, item: usize| {
-            self.expected[at].currency == self.items[item].currency
-                && self.expected[at].direction == self.direction(item)
-                && self.is_same_account(at, item)
-        };
-        let amount_of_item = |at: &usize| self.items[*at].amount_minor.unsigned_abs();
-        let amount_expected = |at: &usize| self.expected[*at].amount_minor.unsigned_abs();
+        for (expected, items) in self.groups(self.open_expected(), self.nameable_items(), false) {
+            self.sums_of(&expected, &items);
+        }
+    }
+
+    fn sums_of(&mut self, expected: &[usize], items: &[usize]) {
+        let of_item = |at: &usize| self.items[*at].amount_minor.unsigned_abs();
+        let of_expected = |at: &usize| self.expected[*at].amount_minor.unsigned_abs();
         let mut found: Vec<Combination> = Vec::new();
-        let mut open: Vec<(Open, Vec<usize>, Vec<usize>)> = Vec::new();
-        for item in &items {
-            let parts: Vec<_> = expected
-                .iter()
-                .copied()
-                .filter(|at| same(*at, *item))
-                .collect();
-            match search(&parts, amount_expected, amount_of_item(item)) {
+        let mut open: Vec<(Open, Combination)> = Vec::new();
+        let parts = Summands::new(expected, of_expected);
+        for item in items {
+            match parts.search(of_item(item)) {
                 Search::None => {}
-                Search::One(parts) => found.push((parts, BTreeSet::from([*item]))),
-                Search::Several => open.push((Open::Ambiguous, parts, vec![*item])),
-                Search::TooMany => open.push((Open::TooMany, Vec::new(), vec![*item])),
+                Search::One(parts) => found.push((parts, vec![*item])),
+                Search::Several(parts) => open.push((Open::Ambiguous, (parts, vec![*item]))),
+                Search::TooMany => open.push((Open::TooMany, (Vec::new(), vec![*item]))),
             }
         }
-        for at in &expected {
-            let parts: Vec<_> = items
-                .iter()
-                .copied()
-                .filter(|item| same(*at, *item))
-                .collect();
-            match search(&parts, amount_of_item, amount_expected(at)) {
+        let parts = Summands::new(items, of_item);
+        for at in expected {
+            match parts.search(of_expected(at)) {
                 Search::None => {}
-                Search::One(parts) => found.push((BTreeSet::from([*at]), parts)),
-                Search::Several => open.push((Open::Ambiguous, vec![*at], parts)),
-                Search::TooMany => open.push((Open::TooMany, vec![*at], Vec::new())),
+                Search::One(parts) => found.push((vec![*at], parts)),
+                Search::Several(parts) => open.push((Open::Ambiguous, (vec![*at], parts))),
+                Search::TooMany => open.push((Open::TooMany, (vec![*at], Vec::new()))),
             }
         }
-        let touch =
-            |a: &Combination, b: &Combination| !a.0.is_disjoint(&b.0) || !a.1.is_disjoint(&b.1);
-        let others: Vec<Combination> = open
+        // How many combinations want each of them.
+        let mut wanted = (
+            BTreeMap::<usize, usize>::new(),
+            BTreeMap::<usize, usize>::new(),
+        );
+        for (expected, items) in found
             .iter()
-            .filter(|(reason, ..)| *reason == Open::Ambiguous)
-            .map(|(_, expected, items)| {
-                (
-                    expected.iter().copied().collect(),
-                    items.iter().copied().collect(),
-                )
-            })
-            .collect();
-        let clear = |at: usize| {
-            let mut rivals = found.iter().enumerate().filter(|(other, _)| *other != at);
-            !rivals.any(|(_, other)| touch(&found[at], other))
-                && !others.iter().any(|other| touch(&found[at], other))
+            .chain(open.iter().map(|(_, combination)| combination))
+        {
+            for at in expected {
+                *wanted.0.entry(*at).or_default() += 1;
+            }
+            for at in items {
+                *wanted.1.entry(*at).or_default() += 1;
+            }
+        }
+        let once = |wanted: &BTreeMap<usize, usize>, all: &[usize]| {
+            all.iter().all(|at| wanted.get(at) == Some(&1))
         };
-        let clear: Vec<bool> = (0..found.len()).map(clear).collect();
-        for ((expected, items), clear) in found.into_iter().zip(clear) {
-            let (expected, items): (Vec<_>, Vec<_>) =
-                (expected.into_iter().collect(), items.into_iter().collect());
-            if clear {
+        for (expected, items) in found {
+            let pairs = expected
+                .iter()
+                .flat_map(|at| items.iter().map(move |item| (*at, *item)));
+            let is_clear = once(&wanted.0, &expected)
+                && once(&wanted.1, &items)
+                && pairs
+                    .into_iter()
+                    .all(|(at, item)| self.fits_but_for_amount(at, item));
+            if is_clear {
                 self.accept(MatchedBy::Sum, &expected, &items);
             } else {
-                open.push((Open::Ambiguous, expected, items));
+                open.push((Open::Ambiguous, (expected, items)));
             }
         }
-        for (reason, expected, items) in open {
+        for (reason, (expected, items)) in open {
             self.hold(reason, &expected, &items);
         }
+    }
+}
+
+/// The direction of the instruction that an item would belong to.
+fn direction(item: &BankItem) -> Direction {
+    if (item.amount_minor < 0) == item.returned.is_some() {
+        Direction::In
+    } else {
+        Direction::Out
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Search {
     None,
-    One(BTreeSet<usize>),
-    Several,
+    One(Vec<usize>),
+    /// Among these.
+    Several(Vec<usize>),
     TooMany,
 }
 
-/// Looks for the combinations of at least two that make exactly a sum; two of them are enough to know.
-fn search(parts: &[usize], amount: impl Fn(&usize) -> u64, wanted: u64) -> Search {
-    let mut parts: Vec<(u64, usize)> = parts.iter().map(|at| (amount(at), *at)).collect();
-    parts.retain(|(amount, _)| *amount <= wanted);
-    let total: u128 = parts.iter().map(|(amount, _)| u128::from(*amount)).sum();
-    if parts.len() < 2 || total < u128::from(wanted) {
-        return Search::None;
+/// What may be summed up, by amount.
+struct Summands {
+    parts: Vec<(u64, usize)>,
+    /// Sum of the first n.
+    sums: Vec<u128>,
+}
+
+impl Summands {
+    fn new(places: &[usize], amount: impl Fn(&usize) -> u64) -> Self {
+        let mut parts: Vec<_> = places.iter().map(|at| (amount(at), *at)).collect();
+        parts.sort_unstable();
+        let mut total = 0;
+        let sums = parts.iter().map(|(amount, _)| {
+            total += u128::from(*amount);
+            total
+        });
+        Self {
+            sums: std::iter::once(0).chain(sums).collect(),
+            parts,
+        }
     }
-    if parts.len() > MAX_SUMMANDS {
-        return Search::TooMany;
-    }
-    // Large ones first: what is left is soon too small.
-    parts.sort_unstable_by(|a, b| b.cmp(a));
-    let mut found = Vec::new();
-    extend(&parts, wanted, &mut Vec::new(), &mut found);
-    match found.len() {
-        0 => Search::None,
-        1 => Search::One(found.remove(0).into_iter().collect()),
-        _ => Search::Several,
+
+    /// Looks for the combinations of at least two that make exactly a sum; two of them are enough to know.
+    fn search(&self, wanted: u64) -> Search {
+        let fitting = self.parts.partition_point(|(amount, _)| *amount <= wanted);
+        let total = self.sums.get(fitting).copied().unwrap_or_default();
+        if fitting < 2 || total < u128::from(wanted) {
+            return Search::None;
+        }
+        if fitting > MAX_SUMMANDS {
+            return Search::TooMany;
+        }
+        // Large ones first: what is left is soon too small.
+        let parts: Vec<_> = self.parts[..fitting].iter().rev().copied().collect();
+        let mut found = Vec::new();
+        extend(&parts, wanted, &mut Vec::new(), &mut found);
+        match found.len() {
+            0 => Search::None,
+            1 => {
+                let mut parts = found.remove(0);
+                parts.sort_unstable();
+                Search::One(parts)
+            }
+            _ => {
+                let mut parts: Vec<_> = parts.into_iter().map(|(_, at)| at).collect();
+                parts.sort_unstable();
+                Search::Several(parts)
+            }
+        }
     }
 }
 
@@ -234,16 +256,16 @@ mod tests {
 
     fn found(amounts: &[u64], wanted: u64) -> Search {
         let all: Vec<_> = (0..amounts.len()).collect();
-        search(&all, |at| amounts[*at], wanted)
+        Summands::new(&all, |at| amounts[*at]).search(wanted)
     }
 
     #[test]
     fn a_sum_is_found_only_where_one_combination_makes_it() {
+        assert_eq!(found(&[344, 162, 500], 506), Search::One(vec![0, 1]));
         assert_eq!(
-            found(&[344, 162, 500], 506),
-            Search::One(BTreeSet::from([0, 1]))
+            found(&[100, 100, 50, 200], 150),
+            Search::Several(vec![0, 1, 2])
         );
-        assert_eq!(found(&[100, 100, 50], 150), Search::Several);
         assert_eq!(found(&[344, 162], 507), Search::None);
         // One alone is no sum.
         assert_eq!(found(&[506, 1], 506), Search::None);
@@ -258,14 +280,14 @@ mod tests {
             wanted in 1_u64..120,
         ) {
             let all = 0..1_usize << amounts.len();
-            let sets: Vec<BTreeSet<usize>> = all
-                .map(|bits| (0..amounts.len()).filter(|at| bits >> at & 1 == 1).collect::<BTreeSet<_>>())
+            let sets: Vec<Vec<usize>> = all
+                .map(|bits| (0..amounts.len()).filter(|at| bits >> at & 1 == 1).collect::<Vec<_>>())
                 .filter(|set| set.len() >= 2 && set.iter().map(|at| amounts[*at]).sum::<u64>() == wanted)
                 .collect();
             let expected = match sets.as_slice() {
                 [] => Search::None,
                 [one] => Search::One(one.clone()),
-                _ => Search::Several,
+                _ => Search::Several((0..amounts.len()).filter(|at| amounts[*at] <= wanted).collect()),
             };
             prop_assert_eq!(found(&amounts, wanted), expected);
         }

@@ -17,7 +17,7 @@ pub(super) fn status_report(
     let header = body.need("GrpHdr")?;
     let group = body.need("OrgnlGrpInfAndSts")?;
     let name = group.need("OrgnlMsgNmId")?;
-    if !name.text()?.contains("pain.001") {
+    if !name.text()?.to_ascii_lowercase().contains("pain.001") {
         return Err(name.error(Problem::WrongOriginal {
             found: excerpt(name.text()?),
         }));

@@ -5,6 +5,8 @@
 
 mod entry;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hansa_money::Currency;
 
 use super::{Balance, BankEntry, BankReport, EntryStatus, Page, ReportKind, Timestamp, time};
@@ -31,16 +33,20 @@ pub(super) fn reports(
     let created = timestamp(header.find("CreDtTm")?)?;
     let message_page = page(header, "MsgPgntn")?;
     body.need_any(name)?;
-    body.all(name)
-        .map(|statement| {
-            let page = page(statement, &format!("{name}Pgntn"))?.or(message_page);
-            let mut report = report(statement, kind, page)?;
-            report.message = message.map(str::to_owned);
-            report.message_id = message_id.to_owned();
-            report.created = report.created.or(created);
-            Ok(report)
-        })
-        .collect()
+    let mut keys = BTreeSet::new();
+    let mut reports = Vec::new();
+    for statement in body.all(name) {
+        let page = page(statement, &format!("{name}Pgntn"))?.or(message_page);
+        let mut report = report(statement, kind, page)?;
+        if !keys.insert(report.key()) {
+            return Err(statement.error(Problem::Repeated));
+        }
+        report.message = message.map(str::to_owned);
+        report.message_id = message_id.to_owned();
+        report.created = report.created.or(created);
+        reports.push(report);
+    }
+    Ok(reports)
 }
 
 fn report(
@@ -52,7 +58,7 @@ fn report(
     let account = account(own)?.ok_or_else(|| own.error(Problem::Missing))?;
     let currency = statement_currency(statement, own)?;
     let balances = match currency {
-        Some(currency) => Balances::read(statement, currency)?,
+        Some(currency) => Balances::read(statement, currency, kind)?,
         None => Balances::default(),
     };
     let entries = statement
@@ -61,18 +67,19 @@ fn report(
         .collect::<Result<Vec<_>, _>>()?;
     if kind == ReportKind::Statement {
         balances.check(statement, &entries)?;
+    } else {
+        check_repeated(statement, &entries)?;
     }
     // A page's totals may be those of all pages.
     if page.is_none_or(|page| page.number == 1 && page.last) {
         check_totals(statement, &entries)?;
     }
-    let copy = statement.text_at(&["CpyDplctInd"])?;
     Ok(BankReport {
         kind,
         message: None,
         message_id: String::new(),
         created: timestamp(statement.find("CreDtTm")?)?,
-        duplicate: copy.is_some(),
+        duplicate: is_duplicate(statement)?,
         account: Some(account),
         statement_id: Some(statement.need("Id")?.text()?.to_owned()),
         sequence: number(statement, "ElctrncSeqNb")?,
@@ -247,8 +254,12 @@ struct Balances<'t> {
 
 impl<'t> Balances<'t> {
     /// Opening is OPBD, else PRCD (the booked balance that the statement before closed with), closing is CLBD. A page in the
-    /// middle begins or ends with interim balances, ITBD, in that order.
-    fn read(statement: Element<'t>, currency: Currency) -> Result<Self, FileError> {
+    /// middle begins or ends with interim balances, ITBD, in that order; an intraday report ends with one.
+    fn read(
+        statement: Element<'t>,
+        currency: Currency,
+        kind: ReportKind,
+    ) -> Result<Self, FileError> {
         let mut of_type: [Option<Found<'t>>; 3] = [None; 3];
         let mut interim = Vec::new();
         for element in statement.all("Bal") {
@@ -281,7 +292,10 @@ impl<'t> Balances<'t> {
         }
         let [opening, previous, closing] = of_type;
         let mut interim = interim.into_iter();
-        let opening = opening.or(previous).or_else(|| interim.next());
+        let mut opening = opening.or(previous);
+        if opening.is_none() && kind == ReportKind::Statement {
+            opening = interim.next();
+        }
         Ok(Self {
             opening,
             closing: closing.or_else(|| interim.next_back()),
@@ -319,6 +333,39 @@ impl<'t> Balances<'t> {
             }))
         }
     }
+}
+
+/// `COPY` is a statement for somebody else, too; `DUPL` and `CODU` were sent before.
+fn is_duplicate(statement: Element<'_>) -> Result<bool, FileError> {
+    let Some(indicator) = statement.find("CpyDplctInd")? else {
+        return Ok(false);
+    };
+    match indicator.text()? {
+        "COPY" => Ok(false),
+        "DUPL" | "CODU" => Ok(true),
+        other => Err(indicator.value_error(other, "COPY, DUPL or CODU")),
+    }
+}
+
+/// Without balances nothing else shows an entry that is there twice, with the bank's one reference.
+fn check_repeated(statement: Element<'_>, entries: &[BankEntry]) -> Result<(), FileError> {
+    let mut seen = BTreeMap::<&str, Vec<BankEntry>>::new();
+    for (entry, element) in entries.iter().zip(statement.all("Ntry")) {
+        let Some(reference) = &entry.reference else {
+            continue;
+        };
+        let mut same = entry.clone();
+        same.line = 0;
+        for part in &mut same.parts {
+            part.line = 0;
+        }
+        let others = seen.entry(reference).or_default();
+        if others.contains(&same) {
+            return Err(element.error(Problem::Repeated));
+        }
+        others.push(same);
+    }
+    Ok(())
 }
 
 fn sum(entries: &[BankEntry], of: impl Fn(&BankEntry) -> bool) -> i128 {
