@@ -7,6 +7,9 @@
 //! | Document | Made from | As |
 //! |---|---|---|
 //! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV, XLSX, PDF |
+//! | [`LiabilityReport`] | [`LiabilityParts`]: open points by funder and age | JSON, CSV, XLSX |
+//! | [`LedgerExport`] | [`LedgerDocument`]s with their postings | CSV, XLSX |
+//! | [`SignedManifest`] | [`DocumentsManifest`]: files with their SHA-256 | DSSE envelope |
 //!
 //! Money is an [`Amount`]: whole micro-units (1e-6 of the currency) in an `i64`, summed in `i128`. On a statement a positive
 //! amount is what the merchant owes, a negative one what it is owed.
@@ -16,6 +19,7 @@
 mod amount;
 mod csv_file;
 mod format;
+mod ledger;
 mod liability;
 mod manifest;
 mod party;
@@ -26,7 +30,14 @@ mod workbook;
 
 pub use amount::{Amount, AmountError};
 pub use format::Format;
-pub use liability::{Revenue, RevenueBasis, RevenueError, RevenueUnit};
+pub use ledger::{
+    AccountMap, ControlTotals, GlAccount, LedgerDocument, LedgerError, LedgerExport, Posting,
+};
+pub use liability::{
+    AgeBands, AllocatedPrice, FunderLiability, FunderPoints, FundingMode, LiabilityError,
+    LiabilityParts, LiabilityReport, LiabilityTotals, OutstandingPoints, Revenue, RevenueBasis,
+    RevenueError, RevenueUnit, expected_points,
+};
 pub use manifest::{
     DOCUMENT_PAYLOAD_TYPE, DocumentFile, DocumentsManifest, ManifestError, SignedManifest, pae,
 };

@@ -11,6 +11,7 @@ mod records;
 mod xlsx;
 
 pub use check::StatementError;
+pub(crate) use parts::rfc3339;
 pub use parts::{
     Adjustment, Approval, BilateralNet, CheckpointRef, CycleState, Digest, FeeItem, Holdback,
     LineKind, MessageId, MessageRow, MessageTotal, OriginalRef, Payment, Period, PromotionShare,

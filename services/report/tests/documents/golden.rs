@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Compares with the committed file. `HANSA_GOLDEN=write` writes it instead, to be read before it is committed.
 #[track_caller]
-fn is_golden(name: &str, bytes: &[u8]) {
+pub(crate) fn is_golden(name: &str, bytes: &[u8]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);

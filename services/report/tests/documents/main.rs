@@ -6,6 +6,8 @@
 )]
 
 mod golden;
+mod ledger;
+mod liability;
 mod march;
 mod pages;
 mod refusals;

@@ -165,7 +165,16 @@ fn name(id: &str) -> &'static str {
     }
 }
 
-fn party(id: &str) -> Counterparty {
+pub(crate) fn issuer() -> Issuer {
+    Issuer {
+        alliance: "Hanse Alliance".into(),
+        programme: "Hanse points".into(),
+        address: vec!["Am Sandtorkai 1".into(), "20457 Hamburg".into()],
+        origin: "hansa.example/log".into(),
+    }
+}
+
+pub(crate) fn party(id: &str) -> Counterparty {
     match id {
         "" => Counterparty::Hub,
         id => Counterparty::Merchant {
@@ -201,12 +210,7 @@ impl Golden {
         let paid = round_half_even(i128::from(self.net), Currency::EUR);
         let paid = i64::try_from(paid).unwrap();
         StatementParts {
-            issuer: Issuer {
-                alliance: "Hanse Alliance".into(),
-                programme: "Hanse points".into(),
-                address: vec!["Am Sandtorkai 1".into(), "20457 Hamburg".into()],
-                origin: "hansa.example/log".into(),
-            },
+            issuer: issuer(),
             cycle: 1,
             state: CycleState::Approved,
             period: Period {

@@ -1,8 +1,9 @@
 //! The PDF, read back.
 
 use crate::march::{GOLDEN, Golden, long, quiet};
-use hansa_report::StatementDocument;
+use hansa_report::{Counterparty, StatementDocument};
 use lopdf::Document;
+use proptest::prelude::*;
 
 fn read(document: &StatementDocument) -> Document {
     Document::load_mem(&document.to_pdf().unwrap()).unwrap()
@@ -191,4 +192,61 @@ fn the_largest_amounts_stay_on_the_page() {
         all.contains("+9\u{202f}223\u{202f}372\u{202f}036\u{202f}854.775807"),
         "{all}"
     );
+}
+
+/// What is seldom seen in a name, or cannot be: marks, joiners, private use, characters that are none.
+const ODD: [char; 12] = [
+    '\u{feff}', '\u{fffe}', '\u{fffd}', '\u{ad}', '\u{200d}', '\u{200b}', '\u{a0}', '\u{e000}',
+    '\u{301}', '\u{fe0f}', '\u{fb01}', '\u{644}',
+];
+
+#[test]
+fn odd_characters_alone_and_in_a_word_can_be_printed() {
+    for odd in ODD {
+        for name in [
+            odd.to_string(),
+            format!("A{odd}B"),
+            format!("A {odd}{odd} B"),
+        ] {
+            let mut parts = quiet();
+            parts.merchant.name = name.clone();
+            if let Ok(document) = StatementDocument::new(parts) {
+                let pdf = document.to_pdf();
+                assert!(pdf.is_ok(), "{name:?}: {:?}", pdf.err());
+            }
+        }
+    }
+}
+
+fn name() -> impl Strategy<Value = String> {
+    let c = prop_oneof![
+        any::<char>().prop_filter("one line", |c| !c.is_control()),
+        proptest::sample::select(ODD.to_vec()),
+        proptest::char::range('\u{20}', '\u{590}'),
+    ];
+    proptest::collection::vec(c, 1..40).prop_map(String::from_iter)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Whatever names consist of: a document that is accepted is also written.
+    #[test]
+    fn every_accepted_name_can_be_printed(names in proptest::collection::vec(name(), 40)) {
+        let mut parts = Golden::of("issue-a").parts();
+        for (at, name) in names.into_iter().enumerate() {
+            let mut line = parts.lines[3].clone();
+            line.counterparty = Some(Counterparty::Merchant {
+                id: format!("m{at}"),
+                name,
+            });
+            parts.lines.push(line);
+            if StatementDocument::new(parts.clone()).is_err() {
+                parts.lines.pop();
+            }
+        }
+        prop_assert!(parts.lines.len() > 20);
+        let document = StatementDocument::new(parts).unwrap();
+        prop_assert!(document.to_pdf().is_ok(), "{:?}", document.to_pdf().err());
+    }
 }
