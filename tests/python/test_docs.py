@@ -27,6 +27,22 @@ def test_every_outcome_is_documented():
     assert documented("Refused messages") == codes
 
 
+def test_every_refusal_of_a_bank_file_and_every_violation_of_an_order_is_documented():
+    documents = text_of("docs/bank-files.md")
+    for section, source in [("Reports", "src/error.rs"), ("Payment files", "src/order/violation.rs")]:
+        codes = set(re.findall(r'=> "([A-Z_]+)"', text_of(f"services/bank/{source}")))
+        assert len(codes) > 15
+        body = documents.split(f"\n## {section}", 1)[1].split("\n## ", 1)[0]
+        assert set(re.findall(r"^\| `([A-Z_]+)`", body, re.MULTILINE)) == codes
+
+
+def test_the_columns_of_the_csv_statement_are_documented():
+    source = text_of("services/bank/src/report/csv.rs").split("STATEMENT_COLUMNS: [&str; 14] = [", 1)[1].split("]", 1)[0]
+    columns = re.findall(r'"(\w+)"', source)
+    assert len(columns) == 14
+    assert f"\n{','.join(columns)}\n" in text_of("docs/bank-files.md")
+
+
 def test_every_option_of_the_configuration_file_is_in_the_default_one():
     options = text_of("services/hub/src/cli/serve.rs").split("pub struct Args {", 1)[1].split("\n}", 1)[0]
     keys, skipped = [], False

@@ -41,6 +41,21 @@ pub enum Field {
 }
 
 impl Field {
+    /// The name that people and programs see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amount => "amount",
+            Self::Currency => "currency",
+            Self::Direction => "direction",
+            Self::Account => "counterparty_account",
+            Self::Name => "counterparty_name",
+            Self::EndToEndId => "end_to_end_id",
+            Self::InstructionId => "instruction_id",
+            Self::Count => "count",
+        }
+    }
+
     /// Whether it matters for the money: such a difference is never accepted.
     #[must_use]
     pub fn matters(self) -> bool {

@@ -103,7 +103,6 @@ pub struct Match {
 
 /// How many instructions and items a match has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MatchKind {
     /// One instruction, one item.
     OneToOne,
@@ -111,6 +110,18 @@ pub enum MatchKind {
     OneToN,
     /// Several instructions, one item.
     NToOne,
+}
+
+impl MatchKind {
+    /// The name that people and programs see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneToOne => "ONE_TO_ONE",
+            Self::OneToN => "ONE_TO_N",
+            Self::NToOne => "N_TO_ONE",
+        }
+    }
 }
 
 /// What a match was found by.
