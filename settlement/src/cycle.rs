@@ -4,7 +4,6 @@ use crate::ids::{CycleNo, Instant, MerchantIx};
 use crate::journal::{Account, Legs, LineKind, PairMove};
 use crate::message::MessageKind;
 use crate::outcome::OutcomeCode;
-use crate::statement::Payment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,8 +16,18 @@ pub enum CycleState {
     Closing,
     /// Complete; it never changes again.
     Closed,
-    /// Its instructions are paid.
+    /// A settlement is proposed.
+    PendingApproval,
+    /// A settlement is approved; its payments are instructed.
+    Approved,
+    /// Payments are on their way.
+    Settling,
+    /// Every payment is confirmed.
     Settled,
+    /// Every payment has ended, some were carried forward.
+    PartiallySettled,
+    /// The settlement was given up; what it would have paid is brought forward.
+    Aborted,
 }
 
 impl CycleState {
@@ -29,8 +38,38 @@ impl CycleState {
             Self::Open => "OPEN",
             Self::Closing => "CLOSING",
             Self::Closed => "CLOSED",
+            Self::PendingApproval => "PENDING_APPROVAL",
+            Self::Approved => "APPROVED",
+            Self::Settling => "SETTLING",
             Self::Settled => "SETTLED",
+            Self::PartiallySettled => "PARTIALLY_SETTLED",
+            Self::Aborted => "ABORTED",
         }
+    }
+
+    /// Whether the cycle is complete: CLOSED or later.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        !matches!(self, Self::Open | Self::Closing)
+    }
+
+    /// Whether a settlement of it was approved: its net is no longer waiting to be planned.
+    #[must_use]
+    pub const fn is_planned(self) -> bool {
+        match self {
+            Self::Open | Self::Closing | Self::Closed | Self::PendingApproval => false,
+            Self::Approved
+            | Self::Settling
+            | Self::Settled
+            | Self::PartiallySettled
+            | Self::Aborted => true,
+        }
+    }
+
+    /// Whether none of its payments is under way any more.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Settled | Self::PartiallySettled | Self::Aborted)
     }
 }
 
@@ -80,6 +119,8 @@ pub struct HubTotals {
     pub redemption_fee_micros: i128,
     /// 4300, micro-units.
     pub breakage_micros: i128,
+    /// 4900, micro-units.
+    pub adjustment_micros: i128,
 }
 
 impl HubTotals {
@@ -90,6 +131,7 @@ impl HubTotals {
             + self.service_fee_micros
             + self.redemption_fee_micros
             + self.breakage_micros
+            + self.adjustment_micros
     }
 }
 
@@ -187,8 +229,8 @@ pub struct CycleTotals {
     pub counts: Counts,
     /// Base points that each merchant's accepted accruals earned, for its earn cap.
     pub earned: BTreeMap<MerchantIx, i64>,
-    /// Payments, fixed when it is CLOSED.
-    pub payments: BTreeMap<MerchantIx, Payment>,
+    /// Hash of its canonical bytes, as its closing entry has it.
+    pub digest: Option<[u8; 32]>,
 }
 
 impl CycleTotals {
@@ -205,7 +247,7 @@ impl CycleTotals {
             hub: HubTotals::default(),
             counts: Counts::default(),
             earned: BTreeMap::new(),
-            payments: BTreeMap::new(),
+            digest: None,
         }
     }
 
@@ -268,8 +310,7 @@ impl CycleTotals {
     }
 
     /// The bytes whose hash is the cycle's digest: all that its events add up to, canonically encoded. The same from the
-    /// moment its last event is in: state, the place of its closing entry and the payments, which follow from the rest, are
-    /// left out.
+    /// moment its last event is in: state, the place of its closing entry and this hash are left out.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         // Serialising plain data into a growing vector has no way to fail.
@@ -277,7 +318,7 @@ impl CycleTotals {
             &Self {
                 state: CycleState::Closed,
                 closed_seq: None,
-                payments: BTreeMap::new(),
+                digest: None,
                 ..self.clone()
             },
             Vec::new(),
@@ -310,6 +351,7 @@ impl CycleTotals {
                 Account::ServiceFee => self.hub.service_fee_micros -= leg.micros,
                 Account::RedemptionFee => self.hub.redemption_fee_micros -= leg.micros,
                 Account::Breakage => self.hub.breakage_micros -= leg.micros,
+                Account::Adjustments => self.hub.adjustment_micros -= leg.micros,
             }
         }
         for pair in pairs {

@@ -4,31 +4,29 @@ use crate::effect::PartPoints;
 use crate::global::Global;
 use crate::ids::{Instant, MerchantIx};
 use crate::money::{BPS, share_floor};
-use crate::terms::FundingMode;
+use crate::terms::{ContractTerms, FundingMode};
 
 impl Global {
-    /// Exposure of a merchant in micro-units: debit balance of 1100.m over all cycles not yet SETTLED + pending accruals + the value of its
+    /// Exposure of a merchant in micro-units: debit balance of 1100.m over all payments not yet SETTLED + pending accruals + the value of its
     /// open BURN points, in full or times the redemption rate that its contract publishes.
     #[must_use]
     pub fn exposure(&self, merchant: MerchantIx, at: Instant) -> i128 {
         self.exposure_with(merchant, at, 0, 0)
     }
 
-    fn exposure_with(&self, merchant: MerchantIx, at: Instant, debit: i128, other: i128) -> i128 {
+    pub(crate) fn exposure_with(
+        &self,
+        merchant: MerchantIx,
+        at: Instant,
+        debit: i128,
+        other: i128,
+    ) -> i128 {
         let Some(standing) = self.standings.get(merchant.0 as usize) else {
             return 0;
         };
-        let bps = self
-            .contract(merchant, at)
-            .map_or(BPS, |(_, terms)| terms.exposure_redemption_bps);
-        let burn: i128 = self
-            .open_burn(merchant)
-            .iter()
-            .map(|(price, points)| price.value(*points))
-            .sum();
         (standing.clearing_micros + debit).max(0)
             + standing.pending_micros
-            + share_floor(burn, bps)
+            + self.counted_burn(merchant, at)
             + other
     }
 
@@ -66,7 +64,38 @@ impl Global {
                 }
             }
             self.exposure_with(funder, at, debit, other)
-                <= i128::from(cap) + i128::from(terms.collateral_micros)
+                <= i128::from(cap) + self.collateral(funder, terms)
         })
+    }
+
+    /// Collateral that a merchant's contract names, less what a default used up, micro-units.
+    pub(crate) fn collateral(&self, merchant: MerchantIx, terms: &ContractTerms) -> i128 {
+        let used = self
+            .standings
+            .get(merchant.0 as usize)
+            .map_or(0, |standing| standing.collateral_used_micros);
+        i128::from((terms.collateral_micros - used).max(0))
+    }
+
+    /// Cap plus collateral of a merchant in micro-units; `None` without a cap.
+    #[must_use]
+    pub fn exposure_limit(&self, merchant: MerchantIx, at: Instant) -> Option<i128> {
+        let (_, terms) = self.contract(merchant, at)?;
+        let cap = terms.net_debit_cap_micros?;
+        Some(i128::from(cap) + self.collateral(merchant, terms))
+    }
+
+    /// Value of a merchant's open BURN points as its contract counts them, micro-units.
+    pub(crate) fn counted_burn(&self, merchant: MerchantIx, at: Instant) -> i128 {
+        let bps = self
+            .contract(merchant, at)
+            .map_or(BPS, |(_, terms)| terms.exposure_redemption_bps);
+        let burn = self.open_burn(merchant);
+        share_floor(
+            burn.iter()
+                .map(|(price, points)| price.value(*points))
+                .sum(),
+            bps,
+        )
     }
 }

@@ -74,11 +74,8 @@ pub enum Fact {
     CycleClosed {
         /// The cycle.
         cycle: CycleNo,
-    },
-    /// A CLOSED cycle's instructions are paid.
-    CycleSettled {
-        /// The cycle.
-        cycle: CycleNo,
+        /// SHA-256 of its canonical bytes.
+        digest: [u8; 32],
     },
 }
 
@@ -109,6 +106,12 @@ pub enum FactRefusal {
     /// A merchant cannot be CLOSED with open BURN points.
     #[error("the merchant's open points are not prefunded")]
     NotPrefunded,
+    /// A merchant cannot be CLOSED with money that is not settled.
+    #[error(
+        "the merchant has money under way: settle its cycles first, until its clearing account, what is brought forward and what is held \
+         back are 0 (a rest below the minor unit is adjusted against the hub)"
+    )]
+    Unsettled,
     /// The closing instant is not the cycle's, or not yet reached.
     #[error("the closing instant is not due or not in the cycle")]
     CutOutOfPlace,
@@ -133,6 +136,7 @@ impl FactRefusal {
             Self::PromotionNotFound => "PROMOTION_NOT_FOUND",
             Self::StateChange => "STATE_CHANGE",
             Self::NotPrefunded => "NOT_PREFUNDED",
+            Self::Unsettled => "UNSETTLED",
             Self::CutOutOfPlace => "CUT_OUT_OF_PLACE",
             Self::CycleState => "CYCLE_STATE",
             Self::DueWorkLeft => "DUE_WORK_LEFT",

@@ -4,6 +4,7 @@
 use crate::calendar::CycleSchedule;
 use crate::cycle::{Counts, CycleState, CycleTotals};
 use crate::effect::Corrupt;
+use crate::finance::Finance;
 use crate::ids::{ContractIx, CycleNo, Instant, MerchantIx, Pos, PriceId, PromotionIx};
 use crate::money::Currency;
 use crate::price::{Price, PriceBook};
@@ -39,15 +40,32 @@ pub struct HubBalances {
     pub redemption_fee_micros: i128,
     /// 4300.
     pub breakage_micros: i128,
+    /// 4900.
+    pub adjustment_micros: i128,
+}
+
+impl HubBalances {
+    /// All of them together, micro-units.
+    #[must_use]
+    pub fn sum(&self) -> i128 {
+        self.bank_micros
+            + self.reserve_micros
+            + self.service_fee_micros
+            + self.redemption_fee_micros
+            + self.breakage_micros
+            + self.adjustment_micros
+    }
 }
 
 /// A merchant's running figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
-    /// Balance of 1100.m, micro-units; debits positive. Settled instructions have left it.
+    /// Balance of 1100.m, micro-units; debits positive. Settled payments have left it.
     pub(crate) clearing_micros: i128,
     /// What its pending accruals would debit, micro-units.
     pub(crate) pending_micros: i128,
+    /// Of its collateral, what a default used up, micro-units.
+    pub(crate) collateral_used_micros: i64,
     /// Its contract versions in order of their effect.
     pub(crate) contracts: Vec<ContractIx>,
 }
@@ -73,6 +91,15 @@ pub enum Violation {
     /// Obligations do not add up to the nets.
     #[error("obligations of cycle {0} do not add up to the nets")]
     ObligationsMismatch(CycleNo),
+    /// A merchant's clearing account is not what its unsettled nets, its payments under way, what is brought forward and what is
+    /// held back come to.
+    #[error(
+        "the clearing account of merchant {0} differs from its nets, payments and carried amounts"
+    )]
+    ClearingMismatch(MerchantIx),
+    /// Instructions, held back and carried forward do not add up to the payable of a settlement.
+    #[error("the settlement of cycle {0} does not add up to what was payable")]
+    SettlementUnbalanced(CycleNo),
 }
 
 /// The alliance's side of the fold.
@@ -94,9 +121,10 @@ pub struct Global {
     pub(crate) hub: HubBalances,
     pub(crate) cycles: Vec<CycleTotals>,
     pub(crate) calendar: BTreeMap<Instant, i64>,
+    pub(crate) finance: Finance,
 }
 
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 impl Global {
     /// An alliance without merchants.
@@ -122,6 +150,7 @@ impl Global {
             hub: HubBalances::default(),
             cycles: vec![CycleTotals::new(CycleNo(0), genesis.opens_at, closes_at)],
             calendar: BTreeMap::new(),
+            finance: Finance::default(),
         }
     }
 
@@ -149,7 +178,7 @@ impl Global {
         &self.programmes
     }
 
-    fn programme_index(&self, at: Instant) -> usize {
+    pub(crate) fn programme_index(&self, at: Instant) -> usize {
         self.programmes
             .partition_point(|version| version.effective_at <= at)
             .saturating_sub(1)
@@ -250,7 +279,7 @@ impl Global {
         let open = self
             .cycles
             .iter()
-            .rposition(|c| matches!(c.state, CycleState::Closed | CycleState::Settled))
+            .rposition(|c| c.state.is_closed())
             .map_or(0, |i| i + 1);
         self.cycles[open..]
             .iter()
@@ -310,6 +339,20 @@ impl Global {
         self.standings
             .get(merchant.0 as usize)
             .map_or(0, |standing| standing.clearing_micros)
+    }
+
+    /// What a merchant's pending accruals would debit, micro-units.
+    #[must_use]
+    pub fn pending(&self, merchant: MerchantIx) -> i128 {
+        self.standings
+            .get(merchant.0 as usize)
+            .map_or(0, |standing| standing.pending_micros)
+    }
+
+    /// What finance did: proposals, payments, reconciliation, disputes, and what is carried between settlements.
+    #[must_use]
+    pub fn finance(&self) -> &Finance {
+        &self.finance
     }
 
     /// Messages and points over all cycles.
@@ -381,14 +424,7 @@ impl Global {
             .map(|standing| standing.clearing_micros)
             .sum();
         let hub = &self.hub;
-        if clearing
-            + hub.bank_micros
-            + hub.reserve_micros
-            + hub.service_fee_micros
-            + hub.redemption_fee_micros
-            + hub.breakage_micros
-            != 0
-        {
+        if clearing + hub.sum() != 0 {
             return Err(Violation::AccountsUnbalanced);
         }
         let issue = |price: &Price| present_mode(price) == FundingMode::Issue;
@@ -407,11 +443,7 @@ impl Global {
         if self.open_points.iter().sum::<i64>() != self.counts().outstanding_points() {
             return Err(Violation::PointsMismatch);
         }
-        for cycle in self
-            .cycles
-            .iter()
-            .filter(|cycle| cycle.state != CycleState::Settled)
-        {
+        for cycle in self.cycles.iter().filter(|cycle| !cycle.state.has_ended()) {
             if !cycle.adds_up() {
                 return Err(Violation::CycleUnbalanced(cycle.no));
             }
@@ -426,7 +458,7 @@ impl Global {
                 return Err(Violation::ObligationsMismatch(cycle.no));
             }
         }
-        Ok(())
+        self.check_finance()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::cycle::{CycleState, CycleTotals};
 use crate::effect::{Change, Effect, NewAccrual, PartPoints};
 use crate::fact::{Fact, FactRefusal};
+use crate::finance::Step;
 use crate::global::{Global, Standing};
 use crate::ids::Pos;
 use crate::ids::{ContractIx, CycleNo, Instant, MerchantIx, PriceId};
@@ -11,7 +12,6 @@ use crate::journal::{
 };
 use crate::message::{Context, MessageKind};
 use crate::price::Price;
-use crate::statement::next_payments;
 use crate::terms::{ContractVersion, Merchant, MerchantState, ProgrammeVersion};
 
 /// Applies an effect to the alliance's side. `pos` is the place of the message or fact that the effect was recorded for.
@@ -28,7 +28,7 @@ pub fn apply_global(global: &mut Global, effect: &Effect, pos: Pos) {
 }
 
 impl Global {
-    fn post(&mut self, legs: &Legs) {
+    pub(crate) fn post(&mut self, legs: &Legs) {
         for leg in legs {
             match leg.account {
                 Account::Clearing(merchant) => {
@@ -41,6 +41,7 @@ impl Global {
                 Account::ServiceFee => self.hub.service_fee_micros += leg.micros,
                 Account::RedemptionFee => self.hub.redemption_fee_micros += leg.micros,
                 Account::Breakage => self.hub.breakage_micros += leg.micros,
+                Account::Adjustments => self.hub.adjustment_micros += leg.micros,
             }
         }
     }
@@ -154,6 +155,10 @@ impl Global {
                     terms.currency == self.currency(),
                     FactRefusal::CurrencyChange,
                 )?;
+                let bearers = terms.settlement.loss_shares.iter();
+                bearers
+                    .filter_map(|share| share.bearer.merchant())
+                    .try_for_each(|ix| merchant(&ix).map(|_| ()))?;
                 let last = self
                     .programmes
                     .last()
@@ -208,7 +213,11 @@ impl Global {
                 let open = *state == MerchantState::Closed
                     && (!self.open_burn(*ix).is_empty()
                         || self.standings[ix.0 as usize].pending_micros != 0);
-                ensure(!open, FactRefusal::NotPrefunded)
+                ensure(!open, FactRefusal::NotPrefunded)?;
+                ensure(
+                    *state != MerchantState::Closed || self.is_settled_up(*ix),
+                    FactRefusal::Unsettled,
+                )
             }
             Fact::Prefunding { merchant: ix } => merchant(ix).map(|_| ()),
             Fact::Promotion(promotion) => {
@@ -251,20 +260,13 @@ impl Global {
                     FactRefusal::CutOutOfPlace,
                 )
             }
-            Fact::CycleClosed { cycle } => {
+            Fact::CycleClosed { cycle, .. } => {
                 let next = self
                     .closing_cycles()
                     .next()
                     .filter(|c| c.no == *cycle)
                     .ok_or(FactRefusal::CycleState)?;
                 ensure(!self.due_work_left(next), FactRefusal::DueWorkLeft)
-            }
-            Fact::CycleSettled { cycle } => {
-                let next = self.cycles.iter().find(|c| c.state != CycleState::Settled);
-                ensure(
-                    next.is_some_and(|c| c.no == *cycle && c.state == CycleState::Closed),
-                    FactRefusal::CycleState,
-                )
             }
         }
     }
@@ -338,8 +340,7 @@ impl Global {
                 }
             }
             Fact::CycleCut { closes_at } => self.cut(*closes_at, ctx),
-            Fact::CycleClosed { cycle } => self.close(*cycle, ctx),
-            Fact::CycleSettled { cycle } => self.settle(*cycle),
+            Fact::CycleClosed { cycle, digest } => self.close(*cycle, *digest, ctx),
         }
         Ok(())
     }
@@ -388,38 +389,13 @@ impl Global {
         self.cycles.push(next);
     }
 
-    fn close(&mut self, cycle: CycleNo, ctx: &Context) {
-        let currency = self.currency();
-        let i = cycle.0 as usize;
-        let payments = {
-            let before = i
-                .checked_sub(1)
-                .and_then(|before| self.cycles.get(before))
-                .map(|c| c.payments.clone())
-                .unwrap_or_default();
-            self.cycles
-                .get(i)
-                .map(|totals| next_payments(totals, &before, currency))
-                .unwrap_or_default()
-        };
-        if let Some(totals) = self.cycles.get_mut(i) {
-            totals.payments = payments;
+    fn close(&mut self, cycle: CycleNo, digest: [u8; 32], ctx: &Context) {
+        if let Some(totals) = self.cycles.get_mut(cycle.0 as usize) {
             totals.state = CycleState::Closed;
+            totals.digest = Some(digest);
             totals.closed_seq = Some(ctx.pos.seq());
         }
-    }
-
-    fn settle(&mut self, cycle: CycleNo) {
-        let Some(totals) = self.cycles.get_mut(cycle.0 as usize) else {
-            return;
-        };
-        totals.state = CycleState::Settled;
-        for (merchant, payment) in &totals.payments {
-            if let Some(standing) = self.standings.get_mut(merchant.0 as usize) {
-                standing.clearing_micros -= payment.instruction_micros;
-                self.hub.bank_micros += payment.instruction_micros;
-            }
-        }
+        self.trace("hub", Step::CycleClosed(cycle), ctx);
     }
 }
 

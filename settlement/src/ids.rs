@@ -45,9 +45,37 @@ id!(
     PromotionIx(u32)
 );
 id!(
+    /// A proposal of finance, dense from 1.
+    ProposalNo(u32)
+);
+id!(
+    /// A payment instruction, dense from 1 over all cycles.
+    PaymentNo(u32)
+);
+id!(
+    /// A bank's report, dense from 1.
+    ReportNo(u32)
+);
+id!(
+    /// Something in a bank's report that did not match, dense from 1.
+    ExceptionNo(u32)
+);
+id!(
+    /// A dispute, dense from 1.
+    DisputeNo(u32)
+);
+id!(
     /// A message's place in the log: `seq << 12 | index`, entry first, then index within the entry.
     Pos(u64)
 );
+
+impl CycleNo {
+    /// The number that the outside sees: from 1.
+    #[must_use]
+    pub const fn shown(self) -> u64 {
+        self.0 as u64 + 1
+    }
+}
 
 impl Instant {
     /// Later than every real instant: the `expires_at` of a lot without expiry.

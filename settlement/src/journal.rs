@@ -23,6 +23,8 @@ pub enum Account {
     RedemptionFee,
     /// 4300: breakage.
     Breakage,
+    /// 4900: adjustments that the hub bears.
+    Adjustments,
 }
 
 /// The statement line that a leg on a merchant's clearing account belongs to.
@@ -58,6 +60,8 @@ pub enum LineKind {
     BreakageShareReversed,
     /// Own open BURN points paid into the reserve.
     Prefunding,
+    /// A correction by finance, against the counterparty or the hub.
+    Adjustment,
     /// For information: points claimed back by returns.
     ReversalClaimed,
     /// For information: of those, points that members came to owe.
@@ -71,6 +75,37 @@ pub enum LineKind {
 }
 
 impl LineKind {
+    /// All kinds, in the order of a statement.
+    pub const ALL: [Self; 21] = [
+        Self::BaseAccrual,
+        Self::PromotionShare,
+        Self::BaseFee,
+        Self::PromotionFee,
+        Self::PointsConsumed,
+        Self::PointsConsumedRefunded,
+        Self::PointsTaken,
+        Self::DebtRepaid,
+        Self::Redemption,
+        Self::RedemptionRefund,
+        Self::ReversalRecovered,
+        Self::ServiceFeeRefund,
+        Self::BreakageShare,
+        Self::BreakageShareReversed,
+        Self::Prefunding,
+        Self::Adjustment,
+        Self::ReversalClaimed,
+        Self::DebtOpened,
+        Self::DebtSettled,
+        Self::Forgiven,
+        Self::BurnExpired,
+    ];
+
+    /// The kind of a stable name.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
     /// The stable name.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -90,6 +125,7 @@ impl LineKind {
             Self::BreakageShare => "BREAKAGE_SHARE",
             Self::BreakageShareReversed => "BREAKAGE_SHARE_REVERSED",
             Self::Prefunding => "PREFUNDING",
+            Self::Adjustment => "ADJUSTMENT",
             Self::ReversalClaimed => "REVERSAL_CLAIMED",
             Self::DebtOpened => "DEBT_OPENED",
             Self::DebtSettled => "DEBT_SETTLED",
@@ -121,7 +157,8 @@ impl LineKind {
             | Self::ServiceFeeRefund
             | Self::BreakageShare
             | Self::BreakageShareReversed
-            | Self::Prefunding => false,
+            | Self::Prefunding
+            | Self::Adjustment => false,
         }
     }
 }

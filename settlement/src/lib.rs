@@ -35,6 +35,7 @@ mod decide;
 mod effect;
 mod exposure;
 mod fact;
+pub mod finance;
 mod global;
 mod global_apply;
 mod ids;
@@ -68,7 +69,8 @@ pub use global::{Genesis, Global, HubBalances, Violation};
 pub use global_apply::apply_global;
 pub use hansa_money as money;
 pub use ids::{
-    ContractIx, CycleNo, Instant, LotKey, MemberId, MerchantIx, Pos, PriceId, PromotionIx,
+    ContractIx, CycleNo, DisputeNo, ExceptionNo, Instant, LotKey, MemberId, MerchantIx, PaymentNo,
+    Pos, PriceId, PromotionIx, ProposalNo, ReportNo,
 };
 pub use journal::{
     Account, Leg, Legs, LineKind, PairMove, journal, pair_moves, prefunding_journal,
@@ -84,6 +86,6 @@ pub use promotion::{Bonus, Promotion};
 pub use redemption::{Redemption, Status, Use, Uses};
 pub use statement::{Payment, Statement, payments, statement};
 pub use terms::{
-    ContractTerms, ContractVersion, FundingMode, Merchant, MerchantState, NegativeBalance,
-    PointsComputedBy, ProgrammeTerms, ProgrammeVersion, Roles,
+    BankDetails, ContractTerms, ContractVersion, FundingMode, LossShare, Merchant, MerchantState,
+    NegativeBalance, PointsComputedBy, ProgrammeTerms, ProgrammeVersion, Roles, SettlementTerms,
 };

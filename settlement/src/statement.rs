@@ -1,11 +1,12 @@
-//! Statements: one merchant's lines of one cycle, its net, and what is paid. The only rounding is the payment's.
+//! Statements: one merchant's lines of one cycle, its net, and what is paid.
 
 use crate::cycle::{CycleState, CycleTotals, LineKey, LineTotal};
+use crate::finance::CarryMove;
 use crate::global::Global;
 use crate::ids::{CycleNo, Instant, MerchantIx};
-use crate::money::{Currency, round_half_even};
+use crate::money::Currency;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of a net. All micro-units; positive = the merchant pays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,26 +15,15 @@ pub struct Payment {
     pub net_micros: i128,
     /// Carried forward by the cycle before.
     pub brought_forward_micros: i128,
-    /// Net + brought forward, rounded half-even to the currency's minor unit.
+    /// What its payments come to: net + brought forward, rounded half-even to the currency's minor unit, less what is held back.
     pub instruction_micros: i128,
-    /// What the instruction leaves.
+    /// Money that the merchant does not get yet; never negative.
+    pub held_back_micros: i128,
+    /// Net + brought forward - instruction + held back.
     pub carried_forward_micros: i128,
 }
 
 impl Payment {
-    /// The payment of a net.
-    #[must_use]
-    pub fn new(net_micros: i128, brought_forward_micros: i128, currency: Currency) -> Self {
-        let payable = net_micros + brought_forward_micros;
-        let instruction_micros = round_half_even(payable, currency);
-        Self {
-            net_micros,
-            brought_forward_micros,
-            instruction_micros,
-            carried_forward_micros: payable - instruction_micros,
-        }
-    }
-
     /// Net + brought forward, micro-units.
     #[must_use]
     pub fn payable_micros(&self) -> i128 {
@@ -84,46 +74,45 @@ pub fn statement(global: &Global, cycle: CycleNo, merchant: MerchantIx) -> Optio
     })
 }
 
-/// Payments of all merchants in a cycle: fixed ones of a closed cycle, provisional ones otherwise.
+/// Payments of all merchants in a cycle: those of its approved settlement, otherwise provisional ones: each merchant against the hub, as if the
+/// cycles up to this one were settled now.
 #[must_use]
 pub fn payments(global: &Global, cycle: CycleNo) -> BTreeMap<MerchantIx, Payment> {
+    if let Some(settlement) = global.finance().settlement(cycle) {
+        let positions = settlement.positions.iter();
+        return positions
+            .map(|(merchant, position)| (*merchant, position.payment))
+            .collect();
+    }
     let mut chain = BTreeMap::new();
-    for totals in global
+    let mut carried: BTreeMap<MerchantIx, Vec<CarryMove>> = global.finance().all_carried().clone();
+    let waiting = global
         .cycles()
         .iter()
-        .take_while(|totals| totals.no <= cycle)
-    {
-        chain = match totals.state {
-            CycleState::Closed | CycleState::Settled => totals.payments.clone(),
-            CycleState::Open | CycleState::Closing => {
-                next_payments(totals, &chain, global.currency())
-            }
-        };
+        .filter(|totals| !totals.state.is_planned() && totals.no <= cycle);
+    for totals in waiting {
+        chain = next_payments(global, totals, &mut carried);
     }
     chain
 }
 
-/// Payments of a cycle, given those of the cycle before. Everyone with a net or something carried has one.
-pub(crate) fn next_payments(
+/// Provisional payments of a cycle, given what is brought forward. Everyone with a net or something brought forward has one.
+fn next_payments(
+    global: &Global,
     totals: &CycleTotals,
-    before: &BTreeMap<MerchantIx, Payment>,
-    currency: Currency,
+    carried: &mut BTreeMap<MerchantIx, Vec<CarryMove>>,
 ) -> BTreeMap<MerchantIx, Payment> {
     let nets = totals.nets();
-    let carried = before
-        .iter()
-        .filter(|(_, payment)| payment.carried_forward_micros != 0)
-        .map(|(merchant, _)| *merchant);
-    let merchants: std::collections::BTreeSet<MerchantIx> =
-        nets.keys().copied().chain(carried).collect();
-    let payment = |merchant: &MerchantIx| {
-        let brought = before
-            .get(merchant)
-            .map_or(0, |payment| payment.carried_forward_micros);
-        Payment::new(nets.get(merchant).copied().unwrap_or(0), brought, currency)
-    };
-    merchants
-        .iter()
-        .map(|merchant| (*merchant, payment(merchant)))
-        .collect()
+    let merchants: BTreeSet<MerchantIx> = nets.keys().chain(carried.keys()).copied().collect();
+    let mut payments = BTreeMap::new();
+    for merchant in merchants {
+        let net = nets.get(&merchant).copied().unwrap_or(0);
+        let moves = carried.remove(&merchant).unwrap_or_default();
+        let (payment, after) = global.provisional(merchant, net, &moves, totals.no);
+        payments.insert(merchant, payment);
+        if !after.is_empty() {
+            carried.insert(merchant, after);
+        }
+    }
+    payments
 }

@@ -1,6 +1,7 @@
 //! Versioned terms: the programme's, and one contract per merchant. Read by event time; never changed backwards.
 
 use crate::calendar::{ExpiryRule, Zone};
+use crate::finance::{NettingMethod, Party};
 use crate::ids::{Instant, MerchantIx};
 use crate::money::{BPS, Currency, MAX_MICROS_PER_POINT, Rate};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,71 @@ pub enum NegativeBalance {
     Reject,
 }
 
+/// A bank account with its holder's address, as banks want it in a payment. Text is kept as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BankDetails {
+    /// Holder, as the bank knows it.
+    pub holder_name: String,
+    /// IBAN.
+    pub iban: String,
+    /// BIC; empty where the IBAN is enough.
+    pub bic: String,
+    /// Street.
+    pub street_name: String,
+    /// Number of the building.
+    pub building_number: String,
+    /// Post code.
+    pub post_code: String,
+    /// Town.
+    pub town_name: String,
+    /// Country, ISO 3166-1 alpha-2.
+    pub country_code: String,
+}
+
+/// One step of the published order in which a loss is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossShare {
+    /// Who bears it.
+    pub bearer: Party,
+    /// Of the loss that is left before this step, basis points.
+    pub share_bps: u32,
+    /// At most this, micro-units.
+    pub limit_micros: Option<i64>,
+}
+
+/// How the alliance settles. By default MULTILATERAL, losses are the hub's, no warnings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SettlementTerms {
+    /// How a settlement nets where its proposal does not say otherwise.
+    pub method: NettingMethod,
+    /// Who bears what a merchant in default owes beyond its own money, in this order. The last step is the hub with everything;
+    /// empty means only that step.
+    pub loss_shares: Vec<LossShare>,
+    /// Where the hub's own payments leave from and arrive.
+    pub bank_details: Option<Box<BankDetails>>,
+    /// Shares of cap plus collateral at which to warn, basis points, ascending.
+    pub warning_thresholds_bps: Vec<u32>,
+}
+
+impl SettlementTerms {
+    /// Whether numbers are in range, and the order of losses ends with the hub.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let rising = self.warning_thresholds_bps.windows(2).all(|w| w[0] < w[1]);
+        let shares = self.loss_shares.iter().all(|share| {
+            share.share_bps <= BPS
+                && share
+                    .limit_micros
+                    .is_none_or(|limit| (0..=i64::MAX / 4).contains(&limit))
+        });
+        let ends_with_hub = self.loss_shares.last().is_none_or(|last| {
+            last.bearer == Party::Hub && last.share_bps == BPS && last.limit_micros.is_none()
+        });
+        rising && self.warning_thresholds_bps.first() != Some(&0) && shares && ends_with_hub
+    }
+}
+
 /// The alliance's own terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgrammeTerms {
@@ -38,13 +104,17 @@ pub struct ProgrammeTerms {
     pub expiry: ExpiryRule,
     /// What a return does beyond the balance.
     pub negative_balance: NegativeBalance,
+    /// How the alliance settles.
+    pub settlement: SettlementTerms,
 }
 
 impl ProgrammeTerms {
     /// Whether every number is in range.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        (0..=MAX_MICROS_PER_POINT).contains(&self.reserve_micros) && self.expiry.is_valid()
+        (0..=MAX_MICROS_PER_POINT).contains(&self.reserve_micros)
+            && self.expiry.is_valid()
+            && self.settlement.is_valid()
     }
 }
 
@@ -105,8 +175,20 @@ pub struct ContractTerms {
     pub minimum_burn_points: i64,
     /// Tax category of the fees, as invoices name it.
     pub tax_category: String,
-    /// Where payments go, as the bank names it.
+    /// Tax rate on the fees in percent. Data for invoices, takes no part in settlement.
+    #[serde(default)]
+    pub tax_rate_percent: Option<Rate>,
+    /// Where payments go, as the bank names it. Kept for terms without `bank_details`.
     pub settlement_account: String,
+    /// Account and address.
+    #[serde(default)]
+    pub bank_details: Option<Box<BankDetails>>,
+    /// Smallest payment that the hub makes to the merchant; less is carried forward. Micro-units; 0 = none.
+    #[serde(default)]
+    pub minimum_payout_micros: i64,
+    /// Share of every payment to the merchant that is held back, basis points.
+    #[serde(default)]
+    pub holdback_bps: u32,
 }
 
 impl ContractTerms {
@@ -132,7 +214,11 @@ impl ContractTerms {
             dispute_days: 0,
             minimum_burn_points: 1,
             tax_category: String::new(),
+            tax_rate_percent: None,
             settlement_account: String::new(),
+            bank_details: None,
+            minimum_payout_micros: 0,
+            holdback_bps: 0,
         }
     }
 
@@ -146,18 +232,28 @@ impl ContractTerms {
             self.authorisation_ttl_micros,
             self.net_debit_cap_micros.unwrap_or(0),
             self.earn_cap_points.unwrap_or(0),
+            self.minimum_payout_micros,
         ];
         (0..=MAX_MICROS_PER_POINT).contains(&self.service_fee_micros)
             && [
                 self.redemption_fee_bps,
                 self.breakage_share_bps,
                 self.exposure_redemption_bps,
+                self.holdback_bps,
             ]
             .iter()
             .all(|bps| *bps <= BPS)
             && positive.iter().all(|n| (0..=i64::MAX / 4).contains(n))
             && self.return_days.is_none_or(|days| days <= 36_500)
             && (!self.pending || self.return_days.is_some())
+    }
+
+    /// The account that payments go to, as the bank names it; empty where the terms name none.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.bank_details
+            .as_ref()
+            .map_or(&self.settlement_account, |bank| &bank.iban)
     }
 
     /// First instant at which a return of an event is too late.

@@ -18,6 +18,13 @@ fn world(change: impl Fn(&mut ContractTerms)) -> World {
     )
 }
 
+fn closed(cycle: u32) -> Fact {
+    Fact::CycleClosed {
+        cycle: CycleNo(cycle),
+        digest: [0; 32],
+    }
+}
+
 #[test]
 fn due_work_behind_the_cut_belongs_to_the_closing_cycle_by_its_instant() {
     let mut world = world(|_| {});
@@ -33,10 +40,7 @@ fn due_work_behind_the_cut_belongs_to_the_closing_cycle_by_its_instant() {
     );
     let closing = world.global.cycle(CycleNo(0)).unwrap();
     assert_eq!(closing.state, CycleState::Closing);
-    assert_eq!(
-        world.try_fact(Fact::CycleClosed { cycle: CycleNo(0) }),
-        Err(FactRefusal::DueWorkLeft)
-    );
+    assert_eq!(world.try_fact(closed(0)), Err(FactRefusal::DueWorkLeft));
     assert_eq!(world.global.closable_cycle(), None);
     world.sweep(at("2026-03-05T10:00:00Z"));
     assert_eq!(
@@ -65,7 +69,7 @@ fn a_closed_cycle_never_changes() {
     );
     world.ok("2026-03-03T10:00:00Z", A, U1, give_back(bought, "50"));
     world.sweep(at("2026-05-02T10:00:00Z"));
-    world.fact(Fact::CycleSettled { cycle: CycleNo(0) });
+    world.settle_and_pay(0);
     assert_eq!(
         world.global.cycle(CycleNo(0)).unwrap().canonical_bytes(),
         digest
@@ -97,15 +101,9 @@ fn a_cut_by_hand_divides_by_log_order_not_by_instants() {
             1
         );
     }
-    assert_eq!(
-        world.try_fact(Fact::CycleClosed { cycle: CycleNo(1) }),
-        Err(FactRefusal::CycleState)
-    );
-    world.fact(Fact::CycleClosed { cycle: CycleNo(0) });
-    assert_eq!(
-        world.try_fact(Fact::CycleClosed { cycle: CycleNo(0) }),
-        Err(FactRefusal::CycleState)
-    );
+    assert_eq!(world.try_fact(closed(1)), Err(FactRefusal::CycleState));
+    world.fact(closed(0));
+    assert_eq!(world.try_fact(closed(0)), Err(FactRefusal::CycleState));
 }
 
 #[test]
@@ -506,10 +504,7 @@ fn facts_are_refused_by_name_and_change_nothing() {
             Fact::Prefunding { merchant: nobody },
             FactRefusal::MerchantNotFound,
         ),
-        (
-            Fact::CycleSettled { cycle: CycleNo(0) },
-            FactRefusal::CycleState,
-        ),
+        (closed(0), FactRefusal::CycleState),
     ];
     for (fact, refusal) in table {
         assert_eq!(world.try_fact(fact.clone()), Err(refusal), "{fact:?}");

@@ -296,7 +296,7 @@ proptest! {
         let messages: u64 = world.global.cycles().iter().map(|cycle| cycle.counts.messages()).sum();
         let sent = world.log.iter().filter(|step| match step {
             Step::Effects(recorded, _) => recorded.effects.iter().any(|effect| is_message(&effect.change)),
-            Step::Fact(..) => false,
+            Step::Fact(..) | Step::Finance(..) => false,
         });
         prop_assert_eq!(messages, sent.count() as u64, "every message is in exactly one cycle");
     }

@@ -169,6 +169,7 @@ pub fn programme(
         zone: zone?,
         expiry,
         negative_balance,
+        settlement: ledger::SettlementTerms::default(),
     };
     Some((terms, schedule))
 }

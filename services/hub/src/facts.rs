@@ -4,7 +4,7 @@
 use hansa_proto::v1;
 use hansa_settlement::{
     Context, Currency, CycleSchedule, ExpiryRule, Fact, FactRefusal, Genesis, Global, Instant,
-    MerchantIx, NegativeBalance, Pos, ProgrammeTerms, Zone,
+    MerchantIx, NegativeBalance, Pos, ProgrammeTerms, SettlementTerms, Zone,
 };
 
 use crate::{
@@ -47,6 +47,7 @@ pub fn blank() -> Global {
             zone: Zone::UTC,
             expiry: ExpiryRule::None,
             negative_balance: NegativeBalance::Debt,
+            settlement: SettlementTerms::default(),
         },
         opens_at: Instant::MIN,
         schedule: CycleSchedule::Manual,
@@ -118,9 +119,16 @@ fn ledger_facts(
                 closes_at: effective(cut.closes_at.as_ref(), decided_at),
             }]
         }
-        Some(F::CycleClosed(closed)) => vec![Fact::CycleClosed {
-            cycle: convert::cycle_no(closed.cycle_number),
-        }],
+        Some(F::CycleClosed(closed)) => match closed.digest.as_slice().try_into() {
+            Ok(digest) => vec![Fact::CycleClosed {
+                cycle: convert::cycle_no(closed.cycle_number),
+                digest,
+            }],
+            Err(_) => {
+                fields.broken("digest", "SHA256", "32 bytes of SHA-256");
+                Vec::new()
+            }
+        },
         Some(
             F::Genesis(_)
             | F::KeyRegistered(_)

@@ -7,7 +7,7 @@ use tonic::Code;
 use crate::world::World;
 
 /// Accrual, return, authorisation, capture, void, refund.
-const TABLE: [(MerchantState, [bool; 6]); 5] = [
+const TABLE: [(MerchantState, [bool; 6]); 4] = [
     (MerchantState::Active, [true, true, true, true, true, true]),
     (
         MerchantState::BurnOnly,
@@ -21,7 +21,6 @@ const TABLE: [(MerchantState, [bool; 6]); 5] = [
         MerchantState::Suspended,
         [false, true, false, false, true, true],
     ),
-    (MerchantState::Closed, [false; 6]),
 ];
 
 async fn what_each_state_accepts(database: Database) {
@@ -97,6 +96,27 @@ async fn a_merchant_that_is_not_live_yet(database: Database) {
     merchant.accrue(&member, "1.00").await.ok();
 }
 
+/// A merchant closes before it has earned anything; with money under way it could not.
+async fn a_closed_merchant(database: Database) {
+    let world = World::new(&database).await;
+    let merchant = world.hub.onboard("gone", alliance::contract()).await;
+    let member = merchant.enrol("u").await;
+    world.hub.set_state("gone", MerchantState::Closed).await;
+    for body in [
+        body::accrual("1.00"),
+        body::reversal([1; 16], "1.00"),
+        body::authorisation(1),
+        body::capture([1; 16], 10),
+        body::void([1; 16]),
+        body::refund([1; 16], 10),
+    ] {
+        merchant
+            .say(&member, body)
+            .await
+            .assert_code(ResultCode::MerchantStateRefuses);
+    }
+}
+
 /// A merchant winds down: returns and refunds go on, and what its members have is worth the same.
 async fn a_wound_down_merchant(database: Database) {
     let world = World::new(&database).await;
@@ -158,6 +178,7 @@ async fn closing_needs_the_open_points_to_be_paid(database: Database) {
 for_each_database!(
     what_each_state_accepts,
     a_merchant_that_is_not_live_yet,
+    a_closed_merchant,
     a_wound_down_merchant,
     closing_needs_the_open_points_to_be_paid,
 );

@@ -311,6 +311,7 @@ pub fn position_json(position: &v1::NetPosition) -> Value {
         "brought_forward_micros": position.brought_forward_micros,
         "payment_micros": position.payment_micros,
         "carried_forward_micros": position.carried_forward_micros,
+        "held_back_micros": position.held_back_micros,
     })
 }
 

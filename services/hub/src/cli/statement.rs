@@ -68,10 +68,17 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "Statement of {merchant}");
     if let Some(cycle) = &statement.cycle {
-        let preview = if cycle.state() == v1::CycleState::Closed {
-            ""
-        } else {
-            " (preview)"
+        let preview = match cycle.state() {
+            v1::CycleState::Unspecified | v1::CycleState::Open | v1::CycleState::Closing => {
+                " (preview)"
+            }
+            v1::CycleState::Closed
+            | v1::CycleState::PendingApproval
+            | v1::CycleState::Approved
+            | v1::CycleState::Settling
+            | v1::CycleState::Settled
+            | v1::CycleState::PartiallySettled
+            | v1::CycleState::Aborted => "",
         };
         let _ = writeln!(text, "{}{preview}", headline(cycle));
     }
@@ -102,8 +109,12 @@ fn statement_text(statement: &v1::GetStatementResponse) -> String {
         ("Net", position.net_micros),
         ("Brought forward", position.brought_forward_micros),
         ("Payment", position.payment_micros),
+        ("Held back", position.held_back_micros),
         ("Carried forward", position.carried_forward_micros),
     ] {
+        if name == "Held back" && micros == 0 {
+            continue;
+        }
         table.add_row([
             name.to_owned(),
             none(),
@@ -203,6 +214,7 @@ mod tests {
                 brought_forward_micros: 0,
                 payment_micros: -3_440_000,
                 carried_forward_micros: -2_775,
+                held_back_micros: 0,
             }),
         };
         let text = statement_text(&statement);

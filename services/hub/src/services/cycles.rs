@@ -7,7 +7,6 @@ use hansa_settlement::{
     CycleState, CycleTotals, FundingMode, Global, Instant, MerchantIx, MessageKind, Payment,
     payments, statement,
 };
-use ring::digest::{SHA256, digest};
 use tonic::Request;
 
 use super::{Answer, Api, ok, page};
@@ -24,14 +23,19 @@ fn wire(micros: i128) -> Result<i64, HubError> {
     i64::try_from(micros).map_err(|_| HubError::internal("a total does not fit into 64 bits"))
 }
 
-fn cycle(totals: &CycleTotals) -> v1::Cycle {
+fn cycle(global: &Global, totals: &CycleTotals) -> v1::Cycle {
+    let finance = global.finance();
     let state = match totals.state {
         CycleState::Open => v1::CycleState::Open,
         CycleState::Closing => v1::CycleState::Closing,
-        CycleState::Closed | CycleState::Settled => v1::CycleState::Closed,
+        CycleState::Closed => v1::CycleState::Closed,
+        CycleState::PendingApproval => v1::CycleState::PendingApproval,
+        CycleState::Approved => v1::CycleState::Approved,
+        CycleState::Settling => v1::CycleState::Settling,
+        CycleState::Settled => v1::CycleState::Settled,
+        CycleState::PartiallySettled => v1::CycleState::PartiallySettled,
+        CycleState::Aborted => v1::CycleState::Aborted,
     };
-    let closed = matches!(totals.state, CycleState::Closed | CycleState::Settled);
-    let digest = digest(&SHA256, &totals.canonical_bytes());
     v1::Cycle {
         cycle_number: cycle_number(totals.no),
         state: state.into(),
@@ -39,15 +43,17 @@ fn cycle(totals: &CycleTotals) -> v1::Cycle {
         closes_at: totals.closes_at.map(|at| timestamp(at.0)),
         cut_leaf_index: totals.cut_seq,
         closed_leaf_index: totals.closed_seq,
-        digest: if closed {
-            hansa_client::keys::hex(digest.as_ref())
-        } else {
-            String::new()
-        },
+        digest: totals
+            .digest
+            .map(|digest| hansa_client::keys::hex(&digest))
+            .unwrap_or_default(),
         messages_accepted: totals.counts.accepted.values().sum(),
         messages_refused: totals.counts.refused.values().sum(),
-        audited: false,
-        netting_method: String::new(),
+        audited: finance.audit(totals.no).is_some(),
+        netting_method: finance
+            .settlement(totals.no)
+            .map(|settlement| settlement.method.code().to_owned())
+            .unwrap_or_default(),
     }
 }
 
@@ -62,6 +68,7 @@ fn position(
         brought_forward_micros: wire(payment.brought_forward_micros)?,
         payment_micros: wire(payment.instruction_micros)?,
         carried_forward_micros: wire(payment.carried_forward_micros)?,
+        held_back_micros: wire(payment.held_back_micros)?,
     })
 }
 
@@ -121,10 +128,11 @@ fn cycle_details(
             service_fee_micros: wire(totals.hub.service_fee_micros)?,
             redemption_fee_micros: wire(totals.hub.redemption_fee_micros)?,
             breakage_micros: wire(totals.hub.breakage_micros)?,
+            adjustment_micros: wire(totals.hub.adjustment_micros)?,
         }),
     };
     Ok(v1::GetCycleResponse {
-        cycle: Some(cycle(totals)),
+        cycle: Some(cycle(view.global, totals)),
         net_positions,
         pair_positions,
         hub,
@@ -150,7 +158,7 @@ impl CycleService for Api {
                         .iter()
                         .skip(start)
                         .take(size)
-                        .map(cycle)
+                        .map(|totals| cycle(view.global, totals))
                         .collect::<Vec<_>>(),
                     cycles.len(),
                 ))
@@ -200,7 +208,7 @@ impl CycleService for Api {
             .close_cycle(request.cycle_number, request.validate_only, caller.actor())
             .await?;
         let cycle = self
-            .read(move |view| find(view.global, number).map(cycle))
+            .read(move |view| find(view.global, number).map(|totals| cycle(view.global, totals)))
             .await?;
         ok(v1::CloseCycleResponse { cycle: Some(cycle) })
     }
@@ -229,7 +237,7 @@ fn statement_of(
         });
     }
     Ok(v1::GetStatementResponse {
-        cycle: Some(cycle(totals)),
+        cycle: Some(cycle(view.global, totals)),
         merchant_id: view.registry.slug(merchant.0).to_owned(),
         currency_code: statement.currency.as_str().to_owned(),
         lines,

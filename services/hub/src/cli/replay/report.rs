@@ -76,7 +76,7 @@ pub async fn read(hub: &Hub) -> Result<Document, CallError> {
     let counts = liability.counts.unwrap_or_default();
     let mut cycles = Vec::new();
     for cycle in hub.cycles().await? {
-        if cycle.state() == v1::CycleState::Closed {
+        if cycle.closed_leaf_index.is_some() {
             cycles.push(document(hub.cycle(cycle.cycle_number).await?));
         }
     }
