@@ -90,7 +90,12 @@ fn no_crate_depends_upwards() {
 fn the_fold_is_pure() {
     let crates = dependencies();
     for banned in ["tokio", "sqlx", "tonic", "prost", "ring", "tracing", "rand"] {
-        for pure in ["hansa-money", "hansa-netting", "hansa-settlement"] {
+        for pure in [
+            "hansa-money",
+            "hansa-netting",
+            "hansa-settlement",
+            "hansa-report",
+        ] {
             assert!(
                 !crates[pure].iter().any(|d| d == banned),
                 "{pure} must not know {banned}"

@@ -133,6 +133,7 @@ fn a_long_statement_repeats_its_heads_and_counts_its_pages() {
         "Հացատուն",
         "adj-2026-0017",
         "ida.petersen",
+        "\u{2212}10\u{a0}points",
         "30 June 2026",
         "+1\u{202f}075\u{202f}308.624192",
         "you pay in all, in 2 payments listed below",

@@ -229,6 +229,12 @@ pub(super) fn corrections(layout: &mut Layout<'_>, parts: &StatementParts) {
             adjustment.reason.label(),
             adjustment.original.text()
         );
+        if let Some(counterparty) = &adjustment.counterparty {
+            reason.push_str(&format!("; with {}", counterparty.name()));
+        }
+        if adjustment.points != 0 {
+            reason.push_str(&format!("; {}\u{a0}points", whole(adjustment.points)));
+        }
         if !adjustment.note.is_empty() {
             reason.push_str(&format!("; {}", adjustment.note));
         }
