@@ -7,8 +7,10 @@
 use super::PdfError;
 use super::layout::Mpt;
 use krilla::text::Font;
-use rustybuzz::{Face, UnicodeBuffer};
+use rustybuzz::{Direction, Face, Script, ShapePlan, UnicodeBuffer};
+use std::cell::RefCell;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Colour of text, rules and areas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,8 @@ pub(crate) struct Run {
 struct Loaded {
     font: Font,
     face: Face<'static>,
+    /// How each script of a document is shaped: finding that out costs far more than to shape a word.
+    plans: RefCell<Vec<(Direction, Script, Rc<ShapePlan>)>>,
 }
 
 impl Loaded {
@@ -97,7 +101,24 @@ impl Loaded {
         Ok(Self {
             font: Font::new(bytes.into(), 0).ok_or(PdfError::Font(name))?,
             face: Face::from_slice(bytes, 0).ok_or(PdfError::Font(name))?,
+            plans: RefCell::default(),
         })
+    }
+
+    /// The plan for a buffer's direction and script; none has a language.
+    fn plan(&self, buffer: &UnicodeBuffer) -> Rc<ShapePlan> {
+        let (direction, script) = (buffer.direction(), buffer.script());
+        let mut plans = self.plans.borrow_mut();
+        let known = plans.iter().find(|(for_direction, for_script, _)| {
+            (*for_direction, *for_script) == (direction, script)
+        });
+        if let Some((_, _, plan)) = known {
+            return Rc::clone(plan);
+        }
+        let plan = ShapePlan::new(&self.face, direction, Some(script), None, &[]);
+        let plan = Rc::new(plan);
+        plans.push((direction, script, Rc::clone(&plan)));
+        plan
     }
 
     fn has(&self, c: char) -> bool {
@@ -169,7 +190,9 @@ impl Fonts {
         let mut buffer = UnicodeBuffer::new();
         buffer.push_str(text);
         buffer.guess_segment_properties();
-        let shaped = rustybuzz::shape(&self.0[face].face, &[], buffer);
+        let font = &self.0[face];
+        let plan = font.plan(&buffer);
+        let shaped = rustybuzz::shape_with_plan(&font.face, &plan, buffer);
         let mut starts: Vec<usize> = shaped
             .glyph_infos()
             .iter()
