@@ -128,6 +128,14 @@ fn two_batches_of_one_entry_have_no_common_id() {
 }
 
 #[test]
+fn two_batches_of_two_messages_have_none() {
+    let batch = |id: &str| format!("<NtryDtls><Btch><MsgId>{id}</MsgId></Btch></NtryDtls>");
+    let found = entry("DBIT", "5.06", &format!("{}{}", batch("M-1"), batch("M-2"))).unwrap();
+    let both = found.batch.unwrap();
+    assert_eq!((both.message_id, both.count), (None, None));
+}
+
+#[test]
 fn a_return_is_known_by_its_reason_its_flag_or_its_code() {
     let code = |family: &str| {
         format!(
@@ -188,4 +196,19 @@ fn the_counterparty_is_the_side_that_is_not_us() {
         let other = &found.single().unwrap().counterparty;
         assert_eq!(other.name.as_deref(), Some("Alster"), "{sign} {parties}");
     }
+}
+
+#[test]
+fn what_comes_back_names_the_payee_of_the_original() {
+    // No account says which side is ours.
+    let parties = "<Dbtr><Nm>Hansa</Nm></Dbtr><Cdtr><Nm>Alster</Nm></Cdtr>";
+    let details = |more: &str| {
+        format!("<NtryDtls><TxDtls><RltdPties>{parties}</RltdPties>{more}</TxDtls></NtryDtls>")
+    };
+    let name = |details: &str| {
+        let found = entry("CRDT", "3.44", details).unwrap();
+        found.single().unwrap().counterparty.name.clone().unwrap()
+    };
+    assert_eq!(name(&details("<RtrInf/>")), "Alster");
+    assert_eq!(name(&details("")), "Hansa");
 }

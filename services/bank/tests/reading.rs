@@ -3,8 +3,8 @@
 
 use chrono::NaiveDate;
 use hansa_bank::{
-    Account, BankEntry, BankReport, EntryStatus, Limits, Outcome, ReportKind, StatusCode,
-    StatusLevel, decimal, read,
+    Account, BankEntry, BankReport, EntryStatus, FileError, Limits, Outcome, ReportKind,
+    StatusCode, StatusLevel, decimal, read,
 };
 use hansa_money::Currency;
 
@@ -348,4 +348,89 @@ fn a_report_of_another_account_or_currency_is_foreign() {
         refused.to_string(),
         "the currency is EUR, the account's is USD"
     );
+}
+
+/// The sample with some changes.
+fn changed(name: &str, changes: &[(&str, &str)]) -> Result<BankReport, FileError> {
+    let mut text = String::from_utf8(sample(name)).expect("UTF-8");
+    for (from, to) in changes {
+        assert!(text.contains(from), "{name} has {from}");
+        text = text.replacen(from, to, 1);
+    }
+    Ok(read(text.as_bytes(), &Limits::default())?.remove(0))
+}
+
+#[test]
+fn totals_of_all_pages_are_not_held_against_one_page() {
+    let name = "camt053-08-prefixed.xml";
+    let (last, total) = ("<ns2:LastPgInd>true<", "<ns2:NbOfNtries>2<");
+    let more = (total, "<ns2:NbOfNtries>9<");
+    assert!(changed(name, &[more]).is_err());
+    assert!(changed(name, &[(last, "<ns2:LastPgInd>false<"), more]).is_ok());
+}
+
+#[test]
+fn the_opening_balance_is_the_closing_one_of_the_statement_before() {
+    let name = "camt053-02.xml";
+    let balance = |amount: &str| {
+        format!(
+            "</Bal><Bal><Tp><CdOrPrtry><Cd>OPBD</Cd></CdOrPrtry></Tp><Amt Ccy=\"EUR\">{amount}</Amt>\
+             <CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-04-03</Dt></Dt></Bal>"
+        )
+    };
+    let both = changed(name, &[("</Bal>", &balance("100.00"))]).unwrap();
+    assert_eq!(Some(both.opening.unwrap().date), day("2026-04-03"));
+    assert_eq!(
+        changed(name, &[("</Bal>", &balance("100.01")), ("99.02", "99.03")])
+            .unwrap_err()
+            .to_string(),
+        "line 23, BkToCstmrStmt/Stmt/Bal: opening balances 100.01 and 100.00 contradict each other"
+    );
+}
+
+#[test]
+fn a_status_is_that_of_the_nearest_level_and_ids_that_are_none_are_none() {
+    let report = changed(
+        "pain002-14-payment.xml",
+        &[
+            ("</OrgnlMsgNmId>", "</OrgnlMsgNmId><GrpSts>ACCP</GrpSts>"),
+            (
+                "<OrgnlEndToEndId>HANSA-2026-03-A</OrgnlEndToEndId>",
+                "<OrgnlInstrId>2026-03-A</OrgnlInstrId><OrgnlEndToEndId>NOTPROVIDED</OrgnlEndToEndId>",
+            ),
+        ],
+    )
+    .unwrap();
+    let found: Vec<_> = report
+        .statuses
+        .iter()
+        .map(|s| {
+            (
+                s.code.as_str(),
+                s.instruction_id.as_deref(),
+                s.end_to_end_id.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("ACCP", None, None),
+            ("PDNG", None, None),
+            ("PDNG", Some("2026-03-A"), None),
+            ("BLCK", None, Some("HANSA-2026-03-T")),
+        ]
+    );
+}
+
+#[test]
+fn namespaces_that_are_declared_again_and_again_are_not_too_many() {
+    let name = "camt053-02.xml";
+    let text = String::from_utf8(sample(name)).unwrap();
+    let again = text.replace("<Amt Ccy", "<Amt xmlns:x='y' Ccy");
+    let again = again.replace("<Cd>", "<Cd xmlns:a='b' xmlns:c='d' xmlns:e='f'>");
+    let again = again.replace("<Dt>", "<Dt xmlns='urn:iso:std:iso:20022:tech:xsd:camt.053.001.02' xmlns:a='b' xmlns:c='d' xmlns:e='f'>");
+    assert!(again.matches("xmlns").count() > 64);
+    let found = read(again.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(found, reports(name));
 }

@@ -1,22 +1,4 @@
-//! Compares what a bank reports with what is expected. It proposes; it posts nothing and changes nothing.
-//!
-//! Only booked items are money. They are matched in this order, each step with what the steps before left open:
-//!
-//! 1. **Returns** (an item that gives money back) with the instruction that they give back: by its ids, else by account and
-//!    amount where exactly one fits. The amount must be the instruction's.
-//! 2. **End-to-end id**, else instruction id. Several items of one instruction match when they add up to it.
-//! 3. **Batch**: an entry without its payments, by the id of our message, with all open instructions of that message.
-//! 4. **Reference in the text**: an id of an instruction as a word of the remittance information or as creditor reference, for
-//!    money that others send us with ids of their own.
-//! 5. **Account and amount**, where each is the other's only candidate.
-//! 6. **Sums** of one account: several instructions in one item or several items for one instruction, where exactly one
-//!    combination of at most [`MAX_SUMMANDS`] candidates fits and touches no other such combination.
-//!
-//! Never a guess: what fits two ways, and what is known by its id but differs in amount, currency, direction or account, stays
-//! open with the reason, and no later step takes it. A name that differs, or an id that differs where another step matched, is
-//! reported with the match. The same input gives the same answer, whatever the order of the expectations.
-//!
-//! Costs: a few ordered maps; step 6 at most 2^[`MAX_SUMMANDS`] steps per item or instruction that is still open.
+//! What a bank reports beside what is expected: [`match_report`] has the rules. A file per group of steps.
 
 mod compare;
 mod ids;
@@ -194,7 +176,25 @@ impl Open {
     }
 }
 
-/// Compares a report with what is expected. See the [module](self).
+/// Compares a report with what is expected. It proposes; it posts nothing and changes nothing.
+///
+/// Only booked items are money. They are matched in this order, each step with what the steps before left open:
+///
+/// 1. **Returns** (an item that gives money back) with the instruction that they give back: by its ids, else by account and
+///    amount where exactly one fits. The amount must be the instruction's.
+/// 2. **End-to-end id**, else instruction id. Several items of one instruction match when they add up to it.
+/// 3. **Batch**: an entry without its payments, by the id of our message, with all open instructions of that message.
+/// 4. **Reference in the text**: an id of an instruction as a word of the remittance information or as creditor reference, for
+///    money that others send us with ids of their own.
+/// 5. **Account and amount**, where each is the other's only candidate.
+/// 6. **Sums** of one account: several instructions in one item or several items for one instruction, where exactly one
+///    combination of at most [`MAX_SUMMANDS`] candidates fits and touches no other such combination.
+///
+/// Never a guess: what fits two ways, and what is known by its id but differs in amount, currency, direction or account, stays
+/// open with the reason, and no later step takes it. A name that differs, or an id that differs where another step matched, is
+/// reported with the match. The same input gives the same answer, whatever the order of the expectations.
+///
+/// Costs: a few ordered maps; step 6 at most 2^[`MAX_SUMMANDS`] steps per item or instruction that is still open.
 #[must_use]
 pub fn match_report(expected: &[Expected], report: &BankReport) -> Matching {
     let items = report.items();

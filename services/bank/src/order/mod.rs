@@ -2,13 +2,6 @@
 //!
 //! [`PaymentOrder::check`] looks at everything and gives every violation at once; only a [`CheckedOrder`] can be written. The
 //! same order makes the same bytes.
-//!
-//! # Characters
-//!
-//! Banks take the SWIFT set only: `a-z A-Z 0-9 / - ? : ( ) . , ' +` and the space. Names, addresses and remittance text are
-//! converted as [`Characters`] says; identifiers are never converted, since they come back from the bank and must be found
-//! again. A letter or digit that no table knows (Han, Arabic, ...) is refused rather than turned into a dot: nobody could
-//! recognise the name. Lengths are those after conversion.
 
 mod check;
 mod list;
@@ -24,6 +17,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Account, Address};
 
 /// An order to pay a batch from one account on one day.
+///
+/// # Characters
+///
+/// Banks take the SWIFT set only: `a-z A-Z 0-9 / - ? : ( ) . , ' +` and the space. Names, addresses and remittance text are
+/// converted as [`Characters`] says; identifiers are never converted, since they come back from the bank and must be found
+/// again. A letter or digit that no table knows (Han, Arabic, ...) is refused rather than turned into a dot: nobody could
+/// recognise the name. Lengths are those after conversion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentOrder {
     /// Id of the message, unique for ever; also that of its one payment information block. At most 35 characters.

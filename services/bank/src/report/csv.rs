@@ -1,15 +1,4 @@
-//! A bank statement in CSV, for banks that deliver no camt.
-//!
-//! UTF-8, commas, a first row with exactly the names of [`STATEMENT_COLUMNS`], a point as the decimal sign, RFC 4180 quoting.
-//!
-//! - The second row is the `opening` row: our account, the currency, the day, the opening balance, and the statement's id in
-//!   `reference`.
-//! - Then one `entry` row per booking; `amount` is negative where money goes out; `date` is the booking date. `account` and
-//!   `currency` are empty or those of the opening row. An empty `status` is BOOK. `return_reason` (a code such as AC04) marks
-//!   a payment that came back.
-//! - The last row is the `closing` row with the closing balance. Without it the file is cut off.
-//!
-//! Opening balance + booked entries must be the closing balance, so a row that is missing or there twice shows.
+//! The bank statement in CSV; [`STATEMENT_COLUMNS`] says how one looks.
 
 use ::csv::{ReaderBuilder, StringRecord};
 use chrono::NaiveDate;
@@ -26,7 +15,18 @@ use crate::{
     xml::Limits,
 };
 
-/// The columns, in order.
+/// The columns of a bank statement in CSV, for banks that deliver no camt, in order.
+///
+/// UTF-8, commas, a first row with exactly these names, a point as the decimal sign, RFC 4180 quoting.
+///
+/// - The second row is the `opening` row: our account, the currency, the day, the opening balance, and the statement's id in
+///   `reference`.
+/// - Then one `entry` row per booking; `amount` is negative where money goes out; `date` is the booking date. `account` and
+///   `currency` are empty or those of the opening row. An empty `status` is BOOK. `return_reason` (a code such as AC04) marks
+///   a payment that came back.
+/// - The last row is the `closing` row with the closing balance. Without it the file is cut off.
+///
+/// Opening balance + booked entries must be the closing balance, so a row that is missing or there twice shows.
 pub const STATEMENT_COLUMNS: [&str; 14] = [
     "record",
     "account",

@@ -180,6 +180,16 @@ fn several_bookings_of_one_instruction_must_add_up_to_it() {
             "missing 2026-03-A: Ambiguous",
         ],
     );
+    // Part of it went to another account.
+    check(
+        &a,
+        &statement(&[("-3.00", id, A, "", ""), ("-0.44", id, F, "", "")]),
+        &[
+            "open -3.00: Differs 2026-03-A Amount 3.44 / 3.00",
+            "open -0.44: Differs 2026-03-A Amount 3.44 / 0.44 Account NL91ABNA0417164300 / BE68539007547034",
+            "missing 2026-03-A: Differs",
+        ],
+    );
     check(
         &[settled(a[0].clone())],
         &statement(&[("-3.44", id, A, "", "")]),
@@ -359,4 +369,110 @@ fn two_instructions_with_one_id_are_matched_with_nothing() {
     );
     assert!(matching.matches.is_empty());
     assert_eq!(matching.unmatched_items[0].reason, Open::Ambiguous);
+}
+
+#[test]
+fn an_instruction_id_beside_a_foreign_end_to_end_id_is_a_contradiction() {
+    let mut report = statement(&[("-3.44", "", A, "", "")]);
+    let part = &mut report.entries[0].parts[0];
+    part.instruction_id = Some("2026-03-A".to_owned());
+    check(
+        &[pay("A", 344, A)],
+        &report,
+        &["OneToOne Id 2026-03-A = -3.44"],
+    );
+    report.entries[0].parts[0].end_to_end_id = Some("OTHER".to_owned());
+    check(
+        &[pay("A", 344, A)],
+        &report,
+        &[
+            "open -3.44: Differs 2026-03-A EndToEndId HANSA-2026-03-A / OTHER",
+            "missing 2026-03-A: Differs",
+        ],
+    );
+}
+
+#[test]
+fn a_batch_of_another_number_of_payments_stays_open() {
+    let mut batch = sample("camt054-04-batch.xml");
+    batch.entries[0].batch.as_mut().unwrap().count = Some(3);
+    let two = &golden()[..2];
+    check(
+        two,
+        &batch,
+        &[
+            "open -5.06: Differs 2026-03-A 2026-03-T Count 2 / 3",
+            "missing 2026-03-A: Differs",
+            "missing 2026-03-T: Differs",
+        ],
+    );
+    batch.entries[0].batch.as_mut().unwrap().count = None;
+    check(two, &batch, &["NToOne Batch 2026-03-A + 2026-03-T = -5.06"]);
+    // The same batch in two bookings.
+    batch.entries.push(batch.entries[0].clone());
+    let matching = match_report(two, &batch);
+    assert!(matching.matches.is_empty());
+    assert!(
+        matching
+            .unmatched_items
+            .iter()
+            .all(|open| open.reason == Open::Ambiguous)
+    );
+}
+
+#[test]
+fn texts_that_contradict_each_other_stay_open() {
+    let expected = [owed("F", 408, F), owed("G", 100, A)];
+    check(
+        &expected,
+        &statement(&[
+            ("4.08", "", "", "HANSA-2026-03-F", ""),
+            ("5.08", "", "", "HANSA-2026-03-F HANSA-2026-03-G", ""),
+        ]),
+        &[
+            "open 4.08: Ambiguous 2026-03-F",
+            "open 5.08: Ambiguous 2026-03-F",
+            "missing 2026-03-F: Ambiguous",
+            "missing 2026-03-G: NotBooked",
+        ],
+    );
+    // They would add up, but the second one is also for another.
+    check(
+        &expected,
+        &statement(&[
+            ("2.00", "", "", "HANSA-2026-03-F", ""),
+            ("2.08", "", "", "HANSA-2026-03-F HANSA-2026-03-G", ""),
+        ]),
+        &[
+            "open 2.00: Ambiguous 2026-03-F",
+            "open 2.08: Ambiguous 2026-03-F",
+            "missing 2026-03-F: Ambiguous",
+            "missing 2026-03-G: NotBooked",
+        ],
+    );
+    // Money out is not what somebody owes us, whatever it says.
+    check(
+        &expected[..1],
+        &statement(&[("-4.08", "", F, "HANSA-2026-03-F", "")]),
+        &["open -4.08: Unknown", "missing 2026-03-F: NotBooked"],
+    );
+}
+
+#[test]
+fn two_instructions_that_want_one_booking_get_neither() {
+    check(
+        &[owed("F1", 350, F), owed("F2", 500, F)],
+        &statement(&[
+            ("1.00", "", F, "", ""),
+            ("2.50", "", F, "", ""),
+            ("4.00", "", F, "", ""),
+        ]),
+        &[
+            "open 1.00: Ambiguous 2026-03-F1",
+            "open 2.50: Ambiguous 2026-03-F1",
+            "open 4.00: Ambiguous 2026-03-F2",
+            "missing 2026-03-F1: Ambiguous",
+            "missing 2026-03-F2: Ambiguous",
+        ],
+    );
 }

@@ -1,13 +1,16 @@
 //! Statuses and instructions.
 
-use hansa_bank::{Expected, Outcome, match_report};
+use hansa_bank::{BankReport, Expected, Outcome, match_report};
 
 use super::{F, golden, pay, sample};
 
-/// Statuses in lines.
+/// Statuses of a sample in lines.
 fn statuses(expected: &[Expected], name: &str) -> Vec<String> {
-    let report = sample(name);
-    let matching = match_report(expected, &report);
+    lines(expected, &sample(name))
+}
+
+fn lines(expected: &[Expected], report: &BankReport) -> Vec<String> {
+    let matching = match_report(expected, report);
     assert!(
         matching.unmatched_expected.is_empty(),
         "a status report books nothing"
@@ -92,6 +95,39 @@ fn statuses_of_other_messages_or_amounts_stay_open() {
             "Group PART Partial: ",
             "Transaction ACSP Accepted: 2026-03-A",
             "open Transaction RJCT: Differs 1.61 / 1.62",
+        ]
+    );
+}
+
+#[test]
+fn two_statuses_of_one_payment_hold_for_neither() {
+    let mut report = sample("pain002-03.xml");
+    let mut second = report.statuses[1].clone();
+    second.code = hansa_bank::StatusCode::Rjct;
+    report.statuses.push(second);
+    assert_eq!(
+        lines(&golden(), &report),
+        [
+            "Group PART Partial: ",
+            "Transaction RJCT Rejected: 2026-03-T",
+            "open Transaction ACSP: Ambiguous ",
+            "open Transaction RJCT: Ambiguous ",
+        ]
+    );
+}
+
+#[test]
+fn a_status_of_the_block_stands_before_that_of_the_message() {
+    let mut report = sample("pain002-14-payment.xml");
+    report.statuses.truncate(1);
+    report
+        .statuses
+        .push(sample("pain002-12-group.xml").statuses.remove(0));
+    assert_eq!(
+        lines(&golden(), &report),
+        [
+            "Payment PDNG Pending: 2026-03-A 2026-03-T",
+            "Group RJCT Rejected: "
         ]
     );
 }
