@@ -1,7 +1,7 @@
 //! Effects: what a decision changed, recorded in the log. Each is self-contained for both sides: the global side (journals, lines, pair
 //! view, calendar, counters) never needs a member, the member side never needs an aggregate. Restart re-applies them and decides nothing.
 
-use crate::accrual::Part;
+use crate::accrual::{Accrual, Part};
 use crate::debt::Debt;
 use crate::ids::{
     ContractIx, CycleNo, Instant, LotKey, MemberId, MerchantIx, Pos, PriceId, PromotionIx,
@@ -66,6 +66,22 @@ pub struct NewAccrual {
     pub amount_micros: i64,
     /// Points by part; the base is always there, even with 0 points.
     pub parts: Parts,
+}
+
+impl NewAccrual {
+    /// The record that a member keeps of it.
+    #[must_use]
+    pub fn record(&self, pos: Pos, posts_at: Option<Instant>) -> Accrual {
+        Accrual {
+            pos,
+            contract: self.contract,
+            event_time: self.event_time,
+            amount_micros: self.amount_micros,
+            returned_micros: 0,
+            posts_at,
+            parts: self.parts.iter().map(PartPoints::record).collect(),
+        }
+    }
 }
 
 /// How a hold ended without a capture.
@@ -297,7 +313,7 @@ pub struct Holdings {
     /// Debts, oldest first.
     pub debts: Vec<Debt>,
     /// Accruals.
-    pub accruals: Vec<crate::accrual::Accrual>,
+    pub accruals: Vec<Accrual>,
     /// Redemptions.
     pub redemptions: Vec<Redemption>,
     /// Last accrual or capture.

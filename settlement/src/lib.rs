@@ -3,9 +3,11 @@
 //! Pure: no IO, no clock, no randomness; facts, instants and resolved references come in as arguments, decisions come out. All numbers are
 //! integers (points, micro-units, basis points), all maps are ordered, so the same log gives the same bytes on every machine.
 //!
-//! A hub calls, per message in log order: [`Global::next_close`] (append a [`Fact::CycleCut`] first where it has come), [`decide_mut`] with
-//! the member, [`apply_global`] for each effect, and records the effects. Restart: [`Global::restore`] and packed members, then
-//! [`apply_member`] and [`apply_global`] for recorded effects behind each one's position, [`Global::apply_fact`] for facts; nothing is decided.
+//! A hub calls, per message in log order: [`Global::next_close`] (append a [`Fact::CycleCut`] first where it has come), [`decide_packed`]
+//! with the member, [`apply_global`] for each effect, and records the effects. Restart: [`Global::restore`] and packed members, then
+//! [`apply_packed`] and [`apply_global`] for recorded effects behind each one's position, [`Global::apply_fact`] for facts; nothing is
+//! decided. [`decide_mut`] and [`apply_member`] define what is decided and applied; the packed ones do the same in fewer steps where a
+//! message is a plain accrual, and verification decides by the long way.
 //!
 //! # Where the domain text leaves a choice
 //!
@@ -58,7 +60,7 @@ pub use cycle::{Counts, CycleState, CycleTotals, HubTotals, LineKey, LineTotal, 
 pub use debt::Debt;
 pub use decide::{
     Decision, MAX_AHEAD_MICROS, MemberFact, MemberFactRefusal, decide, decide_member_fact,
-    decide_merge, decide_mut, due, due_mut,
+    decide_merge, decide_mut, decide_packed, due, due_mut,
 };
 pub use effect::{
     Change, Corrupt, Effect, Holdings, NewAccrual, PartPoints, Parts, Recorded, Release,
@@ -81,6 +83,7 @@ pub use member_apply::apply_member;
 pub use message::{Body, Context, Message, MessageKind};
 pub use money::{Currency, Rate};
 pub use outcome::{MessageState, Outcome, OutcomeCode};
+pub use packed::{PackedMember, apply_packed};
 pub use price::{Price, PriceBook};
 pub use promotion::{Bonus, Promotion};
 pub use redemption::{Redemption, Status, Use, Uses};

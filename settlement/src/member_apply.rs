@@ -191,37 +191,42 @@ pub fn apply_member(member: &mut Member, effect: &Effect, pos: Pos) {
     }
 }
 
+/// The lots that posted parts make: one for each part with points.
+pub(crate) fn lots_of(
+    pos: Pos,
+    posted_at: Instant,
+    expires_at: Instant,
+    parts: &[PartPoints],
+) -> impl Iterator<Item = Lot> + '_ {
+    let lot = move |(part, points): (usize, &PartPoints)| {
+        let key = LotKey {
+            pos,
+            part: part as u16,
+        };
+        Lot {
+            key,
+            origin: key,
+            price: points.price,
+            remaining: points.points,
+            held: 0,
+            posted_at,
+            expires_at,
+        }
+    };
+    let posted = |(_, points): &(usize, &PartPoints)| points.points > 0;
+    parts.iter().enumerate().filter(posted).map(lot)
+}
+
 impl Member {
     fn record(&mut self, new: &NewAccrual, pos: Pos, posts_at: Option<Instant>) {
-        let record = Accrual {
-            pos,
-            contract: new.contract,
-            event_time: new.event_time,
-            amount_micros: new.amount_micros,
-            returned_micros: 0,
-            posts_at,
-            parts: new.parts.iter().map(PartPoints::record).collect(),
-        };
         let i = self.accruals.partition_point(|a| a.pos < pos);
-        self.accruals.insert(i, record);
+        self.accruals.insert(i, new.record(pos, posts_at));
         self.touch(new.event_time);
     }
 
     fn post(&mut self, pos: Pos, posted_at: Instant, expires_at: Instant, parts: &[PartPoints]) {
-        for (part, points) in parts.iter().enumerate().filter(|(_, p)| p.points > 0) {
-            let key = LotKey {
-                pos,
-                part: part as u16,
-            };
-            self.insert_lot(Lot {
-                key,
-                origin: key,
-                price: points.price,
-                remaining: points.points,
-                held: 0,
-                posted_at,
-                expires_at,
-            });
+        for lot in lots_of(pos, posted_at, expires_at, parts) {
+            self.insert_lot(lot);
         }
     }
 

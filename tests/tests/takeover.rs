@@ -89,6 +89,19 @@ async fn taken_over(hub: &TestHub, epoch: u64) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_owns_a_log_without_a_synchronous_standby_warns() {
+    let Some((owner, front_end)) = two_hubs().await else {
+        return;
+    };
+    let warning = "no synchronous standby: what is acknowledged is on one machine only";
+    assert!(owner.process().log().contains(warning));
+    assert!(
+        !front_end.process().log().contains(warning),
+        "it acknowledges nothing"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_to_the_front_end_are_forwarded() {
     let Some((owner, front_end)) = two_hubs().await else {
         return;

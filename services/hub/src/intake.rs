@@ -106,6 +106,8 @@ pub struct PreparedBatch {
     pub envelope: v1::Envelope,
     /// Its messages.
     pub messages: Vec<Prepared>,
+    /// Of each message, the member that its reference means, as far as memory knew it when the batch was gathered.
+    pub members: Vec<Option<u64>>,
     /// The merchant's place for a batch under way, held until the batch is decided.
     pub permit: Option<Permit>,
 }
@@ -148,6 +150,7 @@ pub fn prepare(
         key_id,
         envelope,
         messages,
+        members: Vec::new(),
         permit: None,
     })
 }

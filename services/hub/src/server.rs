@@ -18,11 +18,7 @@ use hansa_proto::v1::{
     test_clock_service_server::TestClockServiceServer,
 };
 use hansa_store::{Kind, Store, StoreOptions};
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming};
 
@@ -38,8 +34,8 @@ use crate::{
     ownership::{Ownership, Role},
     registry::SharedRegistry,
     sequencer::{
-        Job, Sequencer,
-        driver::{self, Driver, Metrics, Options, Stop},
+        Jobs, Sequencer,
+        driver::{Driver, Metrics, Options, Stop},
         recovery::LoadError,
     },
     services::{Api, Shared},
@@ -348,14 +344,14 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(self, mut jobs: mpsc::Receiver<Job>) -> anyhow::Result<()> {
+    async fn run(self, mut jobs: Jobs) -> anyhow::Result<()> {
         let mut failures = 0_u32;
         while let Some(epoch) = self.acquire(&mut jobs).await? {
             let taken_at = Instant::now();
             let stop = self.own(&mut jobs, epoch).await;
             match stop {
                 Stop::Shutdown => {
-                    driver::refuse_all(&mut jobs, &shutting_down());
+                    jobs.refuse_all(&shutting_down());
                     self.store.close().await?;
                     return Ok(());
                 }
@@ -365,10 +361,10 @@ impl Keeper {
                         "another hub owns the log now; this one is a front end"
                     );
                     // What this process had accepted as the owner is not forwarded: its callers send it again.
-                    driver::refuse_all(&mut jobs, &HubError::not_owner());
+                    jobs.refuse_all(&HubError::not_owner());
                 }
                 Stop::Failed(LoadError::Corrupt(cause)) => {
-                    driver::refuse_all(&mut jobs, &HubError::not_owner());
+                    jobs.refuse_all(&HubError::not_owner());
                     anyhow::bail!("the log cannot be served: {cause}");
                 }
                 Stop::Failed(LoadError::Store(error)) => {
@@ -380,7 +376,7 @@ impl Keeper {
                         failures + 1
                     };
                     tracing::error!(%error, cause = ?std::error::Error::source(&error).map(ToString::to_string), failures, "the sequencer restarts");
-                    driver::refuse_all(&mut jobs, &HubError::from(error));
+                    jobs.refuse_all(&HubError::from(error));
                     let pause = Duration::from_millis(100 << failures.min(6));
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
@@ -389,12 +385,12 @@ impl Keeper {
                 }
             }
         }
-        driver::refuse_all(&mut jobs, &shutting_down());
+        jobs.refuse_all(&shutting_down());
         Ok(())
     }
 
     /// Waits until the gate is this process's; `None` on shutdown. Meanwhile this is a front end.
-    async fn acquire(&self, jobs: &mut mpsc::Receiver<Job>) -> anyhow::Result<Option<u64>> {
+    async fn acquire(&self, jobs: &mut Jobs) -> anyhow::Result<Option<u64>> {
         if self.store.kind() == Kind::Sqlite {
             // The lock file keeps every other process away.
             return Ok(Some(
@@ -408,7 +404,7 @@ impl Keeper {
             if self.shutdown.is_cancelled() {
                 return Ok(None);
             }
-            driver::refuse_all(jobs, &HubError::not_owner());
+            jobs.refuse_all(&HubError::not_owner());
             match self.store.read_gate().await {
                 Err(error) => tracing::warn!(%error, "the gate cannot be read"),
                 Ok(gate) => {
@@ -479,7 +475,7 @@ impl Keeper {
         Duration::from_millis((sum * 37) % 500)
     }
 
-    async fn own(&self, jobs: &mut mpsc::Receiver<Job>, epoch: u64) -> Stop {
+    async fn own(&self, jobs: &mut Jobs, epoch: u64) -> Stop {
         let fenced = CancellationToken::new();
         let beats = self.spawn_heartbeat(epoch, fenced.clone());
         let anchor = self.options.data_dir.join("checkpoint.note");
@@ -502,6 +498,14 @@ impl Keeper {
             shutdown: &self.shutdown,
             fenced: &fenced,
         };
+        match self.store.weaknesses().await {
+            Ok(weaknesses) => {
+                for weakness in weaknesses {
+                    tracing::warn!("{weakness}");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "how durable the database is cannot be asked"),
+        }
         let confirmed_at = (self.store.kind() == Kind::Postgres).then(Instant::now);
         self.ownership.set(Role::Owner { confirmed_at });
         let stop = driver.run(jobs, epoch).await;

@@ -28,6 +28,7 @@ mod sqlite;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod weakness;
 
 pub use alias::AliasRow;
 pub use append::Group;
@@ -43,3 +44,4 @@ pub use project::Projection;
 pub use reference::ReferenceRow;
 pub use schema::SCHEMA_VERSION;
 pub use store::{Kind, Store};
+pub use weakness::Weakness;

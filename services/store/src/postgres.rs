@@ -102,11 +102,9 @@ impl Postgres {
         {
             return Ok(PgWrite { slot, connection });
         }
+        // Said always: what is durable is not for the server's or the role's defaults to decide.
         let connect = self.connect.clone();
-        let connect = match synchronous_commit {
-            "on" => connect,
-            other => connect.options([("synchronous_commit", other)]),
-        };
+        let connect = connect.options([("synchronous_commit", synchronous_commit)]);
         let mut connection = connect.connect().await?;
         sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
         Ok(PgWrite { slot, connection })

@@ -20,6 +20,12 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use crate::error::StoreError;
 use crate::options::StoreOptions;
 
+/// Before each page in the write-ahead log, see "WAL-mode File Format" in SQLite's documentation.
+const FRAME_HEADER_BYTES: u64 = 24;
+
+/// How often the write-ahead log is gone through beside the writers before they wait for the rest.
+const PASSES: u32 = 4;
+
 pub(crate) struct Sqlite {
     pub(crate) readers: SqlitePool,
     writer: Mutex<Writer>,
@@ -28,6 +34,8 @@ pub(crate) struct Sqlite {
     connect: SqliteConnectOptions,
     wal: PathBuf,
     wal_bytes: u64,
+    /// Of a page in the write-ahead log.
+    frame_bytes: u64,
     read_only: bool,
 }
 
@@ -98,6 +106,7 @@ impl Sqlite {
             connect,
             wal: beside(path, "-wal"),
             wal_bytes: options.sqlite_wal_bytes,
+            frame_bytes: u64::from(options.sqlite_page_bytes) + FRAME_HEADER_BYTES,
             read_only: options.read_only,
         })
     }
@@ -158,21 +167,34 @@ impl Sqlite {
         std::fs::metadata(&self.wal).map_or(0, |file| file.len())
     }
 
-    /// Copies the write-ahead log into the database when its file has outgrown the bound, and empties it. The bulk is
-    /// copied beside the writers by a reading connection; only the rest holds them up.
+    /// Whether the write-ahead log's file has outgrown its bound.
+    pub(crate) fn needs_tidying(&self) -> bool {
+        !self.read_only && self.wal_file_bytes() > self.wal_bytes
+    }
+
+    /// Copies the write-ahead log into the database when its file has outgrown the bound, and empties it.
     pub(crate) async fn tidy(&self) -> Result<bool, StoreError> {
-        if self.read_only || self.wal_file_bytes() <= self.wal_bytes {
+        if !self.needs_tidying() {
             return Ok(false);
         }
         self.checkpoint().await?;
         Ok(true)
     }
 
+    /// Nearly all is copied beside the writers by a connection of its own, what they write meanwhile in further passes, each
+    /// shorter than the one before; only the rest holds them up.
     async fn checkpoint(&self) -> Result<(), StoreError> {
         let mut beside = self.connect.connect().await?;
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(&mut beside)
-            .await?;
+        for _ in 0..PASSES {
+            let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .fetch_one(&mut beside)
+                .await?;
+            let copied = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
+            let left = self.wal_file_bytes() / self.frame_bytes;
+            if left.saturating_sub(copied) * self.frame_bytes <= self.wal_bytes / 16 {
+                break;
+            }
+        }
         beside.close().await?;
         let mut slot = self.turn(Durability::Recoverable).await;
         let Some(mut connection) = slot.connection.take() else {
@@ -297,20 +319,29 @@ impl Shapes {
         })
     }
 
-    /// Splits keys into chunks; the last one has the smallest statement that holds it, and the caller binds a key again
-    /// for each place that stays free: the third part is the number of places.
+    /// Splits keys into chunks. One may have fewer keys than its statement has places: the caller then binds a key again for
+    /// each place that stays free; the third part is the number of places.
     pub(crate) fn split_padded<'a, T>(
         &'a self,
-        keys: &'a [T],
+        mut keys: &'a [T],
     ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [T], usize)> {
-        keys.chunks(ROWS[0]).map(move |chunk| {
+        std::iter::from_fn(move || {
+            if keys.is_empty() {
+                return None;
+            }
+            // The smallest that holds them all, unless it is a large one of which more than half would stay free.
+            let holds = |(size, _): &&(usize, Arc<str>)| *size >= keys.len();
+            let fits = |(size, _): &&(usize, Arc<str>)| *size <= keys.len();
             let (size, text) = self
                 .texts
                 .iter()
                 .rev()
-                .find(|(size, _)| *size >= chunk.len())
-                .unwrap_or(&self.texts[0]);
-            (AssertSqlSafe(Arc::clone(text)), chunk, *size)
+                .find(holds)
+                .filter(|(size, _)| *size <= 10 || keys.len() > size / 2)
+                .or_else(|| self.texts.iter().find(fits))?;
+            let (chunk, rest) = keys.split_at(keys.len().min(*size));
+            keys = rest;
+            Some((AssertSqlSafe(Arc::clone(text)), chunk, *size))
         })
     }
 }
@@ -338,4 +369,32 @@ pub(crate) fn number_rows<const FIELDS: usize>(
 
 fn not_numbers(row: &str) -> StoreError {
     StoreError::Corrupt(format!("{row:?} where a row of numbers was expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_split_without_many_free_places() {
+        let shapes = Shapes::new(|rows| rows.to_string());
+        let split = |keys: usize| {
+            let keys: Vec<usize> = (0..keys).collect();
+            let chunks = shapes.split_padded(&keys);
+            let chunks: Vec<_> = chunks.map(|(_, c, places)| (c.to_vec(), places)).collect();
+            let together: Vec<usize> = chunks.iter().flat_map(|(c, _)| c.clone()).collect();
+            assert_eq!(together, keys, "each key once, in order");
+            chunks
+                .iter()
+                .map(|(c, places)| (c.len(), *places))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(split(0), []);
+        assert_eq!(split(1), [(1, 1)]);
+        assert_eq!(split(3), [(3, 10)]);
+        assert_eq!(split(30), [(10, 10); 3]);
+        assert_eq!(split(200), [(100, 100), (100, 100)]);
+        assert_eq!(split(260), [(260, 500)]);
+        assert_eq!(split(1_060), [(500, 500), (500, 500), (60, 100)]);
+    }
 }

@@ -70,8 +70,17 @@ impl Store {
         }
     }
 
-    /// Upkeep between groups: past its bound, empties SQLite's write-ahead log. True when it did; on PostgreSQL there is
-    /// nothing to do.
+    /// Whether [`tidy`](Self::tidy) has something to do. Costs a look at a file's size on SQLite, nothing on PostgreSQL.
+    #[must_use]
+    pub fn needs_tidying(&self) -> bool {
+        match self.backend() {
+            Backend::Sqlite(db) => db.needs_tidying(),
+            Backend::Postgres(_) => false,
+        }
+    }
+
+    /// Upkeep beside everything else: past its bound, empties SQLite's write-ahead log. True when it did; on PostgreSQL
+    /// there is nothing to do. Writers wait only for the last part of it.
     ///
     /// # Errors
     /// Those of the database; the store stays usable.

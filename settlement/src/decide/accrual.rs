@@ -1,12 +1,12 @@
 //! Earning: rules 1, 3, 6, 8, 11 and 12.
 
-use super::due::lot_keys;
+use super::due::{expires_at, lot_keys};
 use super::{Accepted, Fold, Verdict};
 use crate::effect::{Change, NewAccrual, PartPoints, Parts};
 use crate::global::Global;
 use crate::ids::{ContractIx, Instant, MerchantIx, PriceId, PromotionIx};
 use crate::journal::pending_value;
-use crate::message::Message;
+use crate::message::{Context, Message};
 use crate::money::{Currency, MAX_AMOUNT_MICROS, MAX_POINTS, MAX_VALUE_MICROS};
 use crate::outcome::{MessageState, OutcomeCode};
 use crate::terms::{ContractTerms, MerchantState, PointsComputedBy};
@@ -19,78 +19,119 @@ impl Fold<'_> {
         amount_micros: i64,
         claimed: Option<i64>,
     ) -> Verdict {
-        let (contract, terms) = self.contract(message)?;
-        if currency != self.global.currency() {
-            return Err(OutcomeCode::CurrencyMismatch);
-        }
-        let parts = new_parts(
-            self.global,
-            message,
-            (contract, terms),
-            amount_micros,
-            claimed,
-        )?;
-        let total: i64 = parts.iter().map(|part| part.points).sum();
-        let base = parts.first().map_or(0, |part| part.points);
-        if terms
-            .earn_cap_points
-            .is_some_and(|cap| base > 0 && base > cap - self.earned(message.sender))
-        {
-            return Err(OutcomeCode::LimitExceeded);
-        }
-        if !self
-            .global
-            .within_caps(&parts, terms.pending, self.ctx.decided_at)
-        {
-            return Err(OutcomeCode::LimitExceeded);
-        }
-        let keys = lot_keys(self.ctx.pos, &parts);
-        let posts_at = terms.pending.then(|| {
-            terms.window_end(
-                message.event_time,
-                self.global.programme(message.event_time).zone,
-            )
-        });
-        let accrual = NewAccrual {
-            merchant: message.sender,
-            contract,
-            event_time: message.event_time,
-            amount_micros,
-            parts,
+        let purchase = (currency, amount_micros, claimed);
+        let last_activity = self.member.last_activity;
+        let earned = earn(self.global, &self.ctx, message, purchase, last_activity)?;
+        let keys = match earned.posts_at {
+            None => lot_keys(self.ctx.pos, &earned.accrual.parts),
+            Some(_) => Vec::new(),
         };
-        let accepted = |state| Accepted {
-            bonus_points: total - base,
-            ..Accepted::new(state, total)
-        };
-        // A window that is over by the hub's clock has nothing left to wait for.
-        if let Some(posts_at) = posts_at.filter(|at| *at > self.ctx.decided_at) {
-            self.push(Change::Pended { accrual, posts_at });
-            self.activity(message.event_time);
-            return Ok(accepted(MessageState::Pending).due_at(posts_at));
-        }
-        let expires_at = self.expires_at(message.event_time);
-        self.push(Change::Accrued {
-            accrual,
-            expires_at,
-        });
+        self.push(change(earned.accrual, earned.posts_at, earned.expires_at));
         self.activity(message.event_time);
         let (cycle, late) = (self.cycle, self.late);
         self.after_gain(&keys, self.ctx.decided_at, cycle, late);
-        Ok(accepted(MessageState::Posted).due_at(if total > 0 {
-            expires_at
-        } else {
-            Instant::NEVER
-        }))
+        Ok(earned.accepted)
     }
+}
 
-    fn earned(&self, merchant: MerchantIx) -> i64 {
-        self.global
-            .open_cycle()
-            .earned
-            .get(&merchant)
-            .copied()
-            .unwrap_or(0)
+/// What an accrual comes to.
+pub(super) struct Earned {
+    pub(super) accrual: NewAccrual,
+    /// When it posts, where that is not now.
+    pub(super) posts_at: Option<Instant>,
+    /// Of its lots, where it posts now.
+    pub(super) expires_at: Instant,
+    pub(super) accepted: Accepted,
+}
+
+/// The accrual as a change.
+pub(super) fn change(
+    accrual: NewAccrual,
+    posts_at: Option<Instant>,
+    expires_at: Instant,
+) -> Change {
+    match posts_at {
+        Some(posts_at) => Change::Pended { accrual, posts_at },
+        None => Change::Accrued {
+            accrual,
+            expires_at,
+        },
     }
+}
+
+/// Decides an accrual. Of its member it reads the last activity only; what its points do there is the caller's.
+pub(super) fn earn(
+    global: &Global,
+    ctx: &Context,
+    message: &Message,
+    (currency, amount_micros, claimed): (Currency, i64, Option<i64>),
+    last_activity: Option<Instant>,
+) -> Result<Earned, OutcomeCode> {
+    let (contract, terms) = global
+        .contract(message.sender, message.event_time)
+        .ok_or(OutcomeCode::ContractNotFound)?;
+    if currency != global.currency() {
+        return Err(OutcomeCode::CurrencyMismatch);
+    }
+    let parts = new_parts(global, message, (contract, terms), amount_micros, claimed)?;
+    let total: i64 = parts.iter().map(|part| part.points).sum();
+    let base = parts.first().map_or(0, |part| part.points);
+    if terms
+        .earn_cap_points
+        .is_some_and(|cap| base > 0 && base > cap - earned_so_far(global, message.sender))
+    {
+        return Err(OutcomeCode::LimitExceeded);
+    }
+    if !global.within_caps(&parts, terms.pending, ctx.decided_at) {
+        return Err(OutcomeCode::LimitExceeded);
+    }
+    let posts_at = terms.pending.then(|| {
+        terms.window_end(
+            message.event_time,
+            global.programme(message.event_time).zone,
+        )
+    });
+    let accrual = NewAccrual {
+        merchant: message.sender,
+        contract,
+        event_time: message.event_time,
+        amount_micros,
+        parts,
+    };
+    let accepted = |state| Accepted {
+        bonus_points: total - base,
+        ..Accepted::new(state, total)
+    };
+    // A window that is over by the hub's clock has nothing left to wait for.
+    if let Some(posts_at) = posts_at.filter(|at| *at > ctx.decided_at) {
+        return Ok(Earned {
+            accrual,
+            posts_at: Some(posts_at),
+            expires_at: Instant::NEVER,
+            accepted: accepted(MessageState::Pending).due_at(posts_at),
+        });
+    }
+    let expires_at = expires_at(global, last_activity, message.event_time);
+    let due_at = if total > 0 {
+        expires_at
+    } else {
+        Instant::NEVER
+    };
+    Ok(Earned {
+        accrual,
+        posts_at: None,
+        expires_at,
+        accepted: accepted(MessageState::Posted).due_at(due_at),
+    })
+}
+
+fn earned_so_far(global: &Global, merchant: MerchantIx) -> i64 {
+    global
+        .open_cycle()
+        .earned
+        .get(&merchant)
+        .copied()
+        .unwrap_or(0)
 }
 
 /// The parts of a new accrual: the base, then the funders' shares of every promotion that applies.

@@ -1,10 +1,13 @@
 //! What happens by time alone, each item at its own instant and in the cycle that holds it; debts repaid from gained points; pruning.
 
 use super::Fold;
+use crate::calendar::ExpiryRule;
 use crate::effect::{Change, PartPoints, Parts, Release};
+use crate::global::Global;
 use crate::ids::{CycleNo, Instant, LotKey, Pos};
 use crate::lot::Lot;
 use crate::member::DueKind;
+use crate::message::MessageKind;
 use crate::money::share_floor;
 use crate::redemption::{self, Status};
 use crate::terms::FundingMode;
@@ -129,25 +132,15 @@ impl Fold<'_> {
         self.after_gain(&keys, at, cycle, false);
     }
 
-    /// `expires_at` of points posted at an event time: by the programme of that time; under inactivity the last activity counts.
+    /// See [`expires_at`].
     pub(super) fn expires_at(&self, event_time: Instant) -> Instant {
-        let terms = self.global.programme(event_time);
-        let from = match &terms.expiry {
-            crate::calendar::ExpiryRule::InactivityMonths(_) => self
-                .member
-                .last_activity
-                .map_or(event_time, |last| last.max(event_time)),
-            crate::calendar::ExpiryRule::RollingMonths(_)
-            | crate::calendar::ExpiryRule::FixedSweep(_)
-            | crate::calendar::ExpiryRule::None => event_time,
-        };
-        terms.expiry.expires_at(from, terms.zone)
+        expires_at(self.global, self.member.last_activity, event_time)
     }
 
     /// An accrual or a capture moves the expiry of all lots, where the programme says so.
     pub(super) fn activity(&mut self, event_time: Instant) {
         let terms = self.global.programme(event_time);
-        if let crate::calendar::ExpiryRule::InactivityMonths(_) = terms.expiry {
+        if let ExpiryRule::InactivityMonths(_) = terms.expiry {
             let to = self.expires_at(event_time);
             if self
                 .member
@@ -201,6 +194,7 @@ impl Fold<'_> {
     }
 
     /// Drops records that no accepted message can name any more: their return window and the merchant's `max_late` have passed.
+    /// See [`looks_for_old_records`].
     pub(super) fn prune(&mut self) {
         let over = |contract, event_time: Instant| {
             let Some(version) = self.global.contract_version(contract) else {
@@ -248,6 +242,39 @@ impl Fold<'_> {
             });
         }
     }
+}
+
+/// Fewer accruals than this are not worth a look.
+const MANY_ACCRUALS: u64 = 32;
+
+/// Whether a message drops records that nothing can name any more. Looking takes a pass over all of them, so an accrual, which
+/// reads none of them otherwise, does it only when their number has doubled. What is there longer changes no outcome: its
+/// window is over.
+pub(super) fn looks_for_old_records(kind: MessageKind, accruals: u64) -> bool {
+    match kind {
+        MessageKind::Accrual => accruals >= MANY_ACCRUALS && accruals.is_power_of_two(),
+        MessageKind::AccrualReversal
+        | MessageKind::Authorisation
+        | MessageKind::Capture
+        | MessageKind::Void
+        | MessageKind::Refund => true,
+    }
+}
+
+/// `expires_at` of points posted at an event time: by the programme of that time; under inactivity the last activity counts.
+pub(super) fn expires_at(
+    global: &Global,
+    last_activity: Option<Instant>,
+    event_time: Instant,
+) -> Instant {
+    let terms = global.programme(event_time);
+    let from = match &terms.expiry {
+        ExpiryRule::InactivityMonths(_) => {
+            last_activity.map_or(event_time, |last| last.max(event_time))
+        }
+        ExpiryRule::RollingMonths(_) | ExpiryRule::FixedSweep(_) | ExpiryRule::None => event_time,
+    };
+    terms.expiry.expires_at(from, terms.zone)
 }
 
 /// Ids of the lots that parts with points make.

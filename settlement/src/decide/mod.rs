@@ -4,6 +4,7 @@
 mod accrual;
 mod due;
 mod facts;
+mod packed;
 mod redemption;
 mod reversal;
 
@@ -20,6 +21,7 @@ use crate::terms::{ContractTerms, MerchantState};
 use smallvec::SmallVec;
 
 pub use facts::{MemberFact, MemberFactRefusal, decide_member_fact, decide_merge};
+pub use packed::decide_packed;
 
 /// How far an event may lie ahead of the hub's clock, microseconds.
 pub const MAX_AHEAD_MICROS: i64 = 300_000_000;
@@ -53,7 +55,10 @@ pub fn decide_mut(
     let mut fold = Fold::new(global, member, *ctx, open, late);
     if message.member.is_some() {
         fold.due_work(ctx.decided_at);
-        fold.prune();
+        let accruals = fold.member.accruals().len() as u64;
+        if due::looks_for_old_records(message.body.kind(), accruals) {
+            fold.prune();
+        }
     }
     let result = admit(global, ctx, message).and_then(|()| match message.body {
         Body::Accrual {
@@ -85,20 +90,11 @@ pub fn decide_mut(
             (code, Accepted::new(MessageState::Rejected, 0))
         }
     };
-    let known = message.member.is_some();
-    let outcome = Outcome {
-        code,
-        state: accepted.state,
-        points: accepted.points,
-        bonus_points: accepted.bonus_points,
-        owed_points: accepted.owed_points,
-        forgiven_points: accepted.forgiven_points,
-        due_at: accepted.due_at,
-        cycle: open.no,
-        late,
-        available_after: if known { fold.available() } else { 0 },
-        debt_after: if known { fold.member.debt() } else { 0 },
+    let (available, debt) = match message.member {
+        Some(_) => (fold.available(), fold.member.debt()),
+        None => (0, 0),
     };
+    let outcome = accepted.outcome(code, open.no, late, (available, debt));
     Decision {
         outcome,
         effects: fold.finish(),
@@ -233,6 +229,29 @@ impl Accepted {
             owed_points: 0,
             forgiven_points: 0,
             due_at: None,
+        }
+    }
+
+    /// The outcome in a cycle, with what is then available and owed.
+    const fn outcome(
+        self,
+        code: OutcomeCode,
+        cycle: CycleNo,
+        late: bool,
+        (available_after, debt_after): (i64, i64),
+    ) -> Outcome {
+        Outcome {
+            code,
+            state: self.state,
+            points: self.points,
+            bonus_points: self.bonus_points,
+            owed_points: self.owed_points,
+            forgiven_points: self.forgiven_points,
+            due_at: self.due_at,
+            cycle,
+            late,
+            available_after,
+            debt_after,
         }
     }
 

@@ -239,6 +239,14 @@ impl World {
         }
         let packed = after.encode();
         assert_eq!(Member::decode(&packed).unwrap(), *after);
+        let mut applied = PackedMember::new(self.members.get(&id).cloned().unwrap_or_default());
+        apply_packed(&mut applied, &recorded.effects, pos, &mut Vec::new()).unwrap();
+        assert_eq!(
+            applied.as_bytes(),
+            packed,
+            "effects do not lead to the member's bytes"
+        );
+        assert_eq!(applied.next_due(), Ok(after.next_due()));
         self.members.insert(id, packed);
         self.log.push(Step::Effects(recorded, pos));
     }
@@ -272,6 +280,17 @@ impl World {
         };
         let decision = decide_mut(&self.global, &mut after, &ctx, &message);
         assert_eq!(decide(&self.global, &before, &ctx, &message), decision);
+        let mut packed = PackedMember::new(self.members.get(&member).cloned().unwrap_or_default());
+        assert_eq!(
+            decide_packed(&self.global, &mut packed, &ctx, &message, &mut Vec::new()).unwrap(),
+            decision,
+            "decided otherwise than the long way"
+        );
+        assert_eq!(
+            packed.as_bytes(),
+            after.encode(),
+            "other bytes than the long way"
+        );
         self.record(member, &before, &after, decision.effects, pos);
         let overdue = after.next_due().is_some_and(|due| due <= self.now);
         assert!(

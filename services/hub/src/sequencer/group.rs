@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hansa_client::leaf::{leaf_data, leaf_hash};
 use hansa_proto::v1;
 use hansa_settlement::{
-    Context, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global, decide_mut,
+    Context, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global, decide,
     due_mut,
 };
 use hansa_store::{AliasRow, CheckpointRow, EntryRow, Group, IdRow, ReferenceRow};
@@ -91,7 +91,7 @@ pub struct Deciding<'a> {
     group: Group,
     extension: Extension,
     answers: Vec<Answer>,
-    buffer: Vec<u8>,
+    scratch: Vec<u8>,
     /// What this group enrolled: neither memory nor the store has it yet.
     new_members: HashMap<[u8; 16], u64>,
     new_references: HashMap<(u32, u64), [u8; 16]>,
@@ -112,7 +112,7 @@ impl<'a> Deciding<'a> {
             group: Group::default(),
             extension: Extension::new(state.frontier.clone()),
             answers: Vec::new(),
-            buffer: Vec::new(),
+            scratch: Vec::new(),
             new_members: HashMap::new(),
             new_references: HashMap::new(),
             state,
@@ -124,7 +124,7 @@ impl<'a> Deciding<'a> {
     /// Decides a job. A refusal of the job is its answer; an error is the hub's own and ends the group.
     pub fn job(&mut self, job: Job) -> Result<(), HubError> {
         match job {
-            Job::Batch(batch, reply) => self.batch(batch, reply),
+            Job::Batch { batch, reply, .. } => self.batch(batch, reply),
             Job::Facts {
                 actor,
                 build,
@@ -225,20 +225,25 @@ impl<'a> Deciding<'a> {
         };
         let mut effects = Vec::with_capacity(batch.messages.len() * 40);
         let mut fresh = false;
+        self.state
+            .members
+            .touch(batch.members.iter().copied().flatten());
         for (index, message) in batch.messages.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let pos = Pos::new(seq, index);
-            let outcome = match self.seen(batch.merchant, &message.id) {
-                Some(first) => self.repeated(first, message, &batch, &outcomes.outcomes)?,
+            let in_store = || self.fetched.ids.get(&(batch.merchant, message.id)).copied();
+            let ids = &mut self.state.ids;
+            let outcome = match ids.claim(batch.merchant, message.id, pos.0, in_store) {
+                Some(first) => self.repeated(Pos(first), message, &batch, &outcomes.outcomes)?,
                 None => {
                     fresh = true;
-                    self.state.ids.insert(batch.merchant, message.id, pos.0);
                     self.group.ids.push(IdRow {
                         merchant: batch.merchant,
                         id: message.id,
                         pos: pos.0,
                     });
-                    self.message(batch.merchant, message, pos, &mut effects)?
+                    let known = batch.members.get(index as usize).copied().flatten();
+                    self.message(batch.merchant, message, known, pos, &mut effects)?
                 }
             };
             outcomes.outcomes.push(outcome);
@@ -313,13 +318,13 @@ impl<'a> Deciding<'a> {
         &mut self,
         merchant: u32,
         message: &Prepared,
+        known: Option<u64>,
         pos: Pos,
         effects: &mut Vec<u8>,
     ) -> Result<v1::Outcome, HubError> {
-        let number = self
-            .state
-            .references
-            .get(merchant, &message.reference)
+        let number = known
+            // This group may have enrolled it a moment ago.
+            .or_else(|| self.state.references.get(merchant, &message.reference))
             .or_else(|| {
                 // The cache may have dropped what this group fetched.
                 self.fetched
@@ -328,20 +333,18 @@ impl<'a> Deciding<'a> {
                     .copied()
             });
         let resolved = resolve(merchant, message, number, |id| self.seen(merchant, id));
-        let mut member = match number {
-            Some(number) => self.state.member(number)?,
-            None => Member::default(),
-        };
         let context = Context {
             decided_at: Instant(self.decided_at),
             pos,
         };
-        let decision = decide_mut(&self.state.global, &mut member, &context, &resolved);
+        let decision = match number {
+            Some(number) => self
+                .state
+                .decide(number, &context, &resolved, &mut self.scratch)?,
+            None => decide(&self.state.global, &Member::default(), &context, &resolved),
+        };
         for effect in &decision.effects {
             apply_global(&mut self.state.global, effect, pos);
-        }
-        if let Some(number) = number {
-            self.state.put(number, pos.seq(), &member, &mut self.buffer);
         }
         let record = Recorded {
             index: pos.index(),
@@ -452,7 +455,7 @@ impl<'a> Deciding<'a> {
             for effect in &done {
                 apply_global(&mut self.state.global, effect, pos);
             }
-            self.state.put(number, seq, &member, &mut self.buffer);
+            self.state.put(number, seq, &member, &mut self.scratch)?;
             append_effects(
                 &Recorded {
                     index: pos.index(),

@@ -4,9 +4,10 @@
 //! complete. All others are looked up in the store before the decision. Ids that are time-ordered, as recommended,
 //! therefore cost no look-up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use hansa_settlement::Pos;
+use hashbrown::HashMap;
 
 /// A message id.
 pub type Id = [u8; 16];
@@ -78,13 +79,32 @@ impl Ids {
         }
     }
 
-    /// An id was used.
-    pub fn insert(&mut self, merchant: u32, id: Id, pos: u64) {
-        self.windows
-            .entry(merchant)
-            .or_default()
-            .ids
-            .insert(id, pos);
+    /// Uses an id up at `pos`, unless it is used already: then answers where. `in_store` is asked what memory cannot tell.
+    pub fn claim(
+        &mut self,
+        merchant: u32,
+        id: Id,
+        pos: u64,
+        in_store: impl FnOnce() -> Option<u64>,
+    ) -> Option<u64> {
+        let window = self.windows.entry(merchant).or_insert_with(|| Window {
+            ids: BTreeMap::new(),
+            complete_from: [u8::MAX; 16],
+        });
+        match window.ids.entry(id) {
+            Entry::Occupied(used) => Some(*used.get()),
+            Entry::Vacant(free) => {
+                let first = if id < window.complete_from {
+                    in_store()
+                } else {
+                    None
+                };
+                if first.is_none() {
+                    free.insert(pos);
+                }
+                first
+            }
+        }
     }
 
     /// Forgets the smallest ids of merchants that have too many, but none of entry `first_uncommitted` or behind it: such
@@ -131,21 +151,33 @@ mod tests {
             "the store has none at all"
         );
         for n in 100..133 {
-            ids.insert(1, id(n), u64::from(n));
+            assert_eq!(ids.claim(1, id(n), u64::from(n), || None), None);
         }
+        assert_eq!(ids.claim(1, id(110), 999, || None), Some(110), "used");
         // Of the entry that is being committed while the next group looks its ids up.
         let uncommitted = Pos::new(7, 3).0;
-        ids.insert(1, id(101), uncommitted);
+        assert_eq!(ids.claim(1, id(99), uncommitted, || None), None);
         ids.trim(7);
         assert_eq!(ids.look_up(1, &id(132)), Known::Seen(132));
-        assert_eq!(ids.look_up(1, &id(101)), Known::Seen(uncommitted));
+        assert_eq!(ids.look_up(1, &id(99)), Known::Seen(uncommitted));
         assert_eq!(ids.look_up(1, &id(200)), Known::New);
         assert_eq!(ids.look_up(1, &id(100)), Known::AskStore, "forgotten");
+        assert_eq!(ids.claim(1, id(100), 999, || Some(100)), Some(100));
+        assert_eq!(ids.look_up(1, &id(100)), Known::AskStore, "still");
         assert_eq!(
             ids.look_up(1, &id(1)),
             Known::AskStore,
             "below what it is complete from"
         );
+    }
+
+    #[test]
+    fn a_merchant_whose_highest_ids_are_unknown_has_only_those_that_were_claimed() {
+        let mut ids = Ids::new(16);
+        assert_eq!(ids.claim(1, id(7), 70, || None), None);
+        assert_eq!(ids.look_up(1, &id(7)), Known::Seen(70));
+        assert_eq!(ids.look_up(1, &id(200)), Known::AskStore);
+        assert_eq!(ids.claim(1, id(200), 71, || Some(3)), Some(3));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! flight; look-ups for the next run beside the commit, decisions do not. A commit that fails, is fenced off or
 //! whose result is unknown is a restart: state is dropped and loaded again. There is no undo code.
 //!
-//! - [`driver`] - the loop, restarts, the gate
+//! - [`queue`] - where jobs are handed in
+//! - [`driver`] - the loop, commits, what stands between groups
 //! - [`group`] - deciding
 //! - [`resolve`] - a message's references
 //! - [`prefetch`] - what a group needs from the store
@@ -21,6 +22,7 @@ pub mod ids;
 pub mod members;
 pub mod prefetch;
 pub mod projection;
+pub mod queue;
 pub mod recovery;
 pub mod references;
 pub mod resolve;
@@ -29,13 +31,11 @@ pub mod state;
 use bytes::Bytes;
 use hansa_proto::v1;
 use hansa_settlement::{Global, Member};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::{
-    error::{HubError, Reason},
-    intake::PreparedBatch,
-    registry::Registry,
-};
+pub use queue::{Jobs, Run, Sequencer};
+
+use crate::{error::HubError, intake::PreparedBatch, registry::Registry};
 
 /// Where an answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, HubError>>;
@@ -89,7 +89,14 @@ pub type BuildFacts = Box<dyn FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubErro
 /// Work for the sequencer.
 pub enum Job {
     /// A merchant's batch.
-    Batch(PreparedBatch, Reply<BatchReply>),
+    Batch {
+        /// What it sent.
+        batch: PreparedBatch,
+        /// The run that it was sent to.
+        run: Run,
+        /// Answer.
+        reply: Reply<BatchReply>,
+    },
     /// A change of the alliance. Answered with the entry's leaf when there was something to change.
     Facts {
         /// Who asks.
@@ -145,7 +152,7 @@ impl Job {
     /// Messages in it: what bounds a group.
     pub fn messages(&self) -> usize {
         match self {
-            Self::Batch(batch, _) => batch.messages.len(),
+            Self::Batch { batch, .. } => batch.messages.len(),
             Self::Enrol { aliases, .. } => aliases.len(),
             _ => 1,
         }
@@ -154,7 +161,7 @@ impl Job {
     /// Answers with a refusal.
     pub fn refuse(self, error: HubError) {
         match self {
-            Self::Batch(_, reply) => drop(reply.send(Err(error))),
+            Self::Batch { reply, .. } => drop(reply.send(Err(error))),
             Self::Facts { reply, .. } => drop(reply.send(Err(error))),
             Self::Enrol { reply, .. } => drop(reply.send(Err(error))),
             // Dropping the closure drops its answer: the reader sees that nobody is there.
@@ -169,7 +176,7 @@ impl Job {
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = match self {
-            Self::Batch(..) => "Batch",
+            Self::Batch { .. } => "Batch",
             Self::Facts { .. } => "Facts",
             Self::Enrol { .. } => "Enrol",
             Self::Read(_) => "Read",
@@ -179,127 +186,4 @@ impl std::fmt::Debug for Job {
         };
         write!(f, "{name}({} messages)", self.messages())
     }
-}
-
-/// Where jobs are handed in. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Sequencer {
-    queue: mpsc::Sender<Job>,
-}
-
-impl Sequencer {
-    /// A handle and the end that the driver reads.
-    pub fn channel(depth: usize) -> (Self, mpsc::Receiver<Job>) {
-        let (queue, jobs) = mpsc::channel(depth);
-        (Self { queue }, jobs)
-    }
-
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, HubError> {
-        let (reply, answer) = oneshot::channel();
-        self.queue.send(job(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-
-    /// Decides a batch.
-    pub async fn batch(&self, batch: PreparedBatch) -> Result<BatchReply, HubError> {
-        self.ask(|reply| Job::Batch(batch, reply)).await
-    }
-
-    /// Hands a batch in; its answer comes later. Batches of one caller keep their order.
-    pub async fn queue_batch(
-        &self,
-        batch: PreparedBatch,
-    ) -> Result<oneshot::Receiver<Result<BatchReply, HubError>>, HubError> {
-        let (reply, answer) = oneshot::channel();
-        self.queue
-            .send(Job::Batch(batch, reply))
-            .await
-            .map_err(|_| gone())?;
-        Ok(answer)
-    }
-
-    /// Appends facts.
-    pub async fn facts(
-        &self,
-        actor: String,
-        build: impl FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
-    ) -> Result<Option<u64>, HubError> {
-        self.ask(|reply| Job::Facts {
-            actor,
-            build: Box::new(build),
-            reply,
-        })
-        .await
-    }
-
-    /// Enrols members.
-    pub async fn enrol(
-        &self,
-        merchant: u32,
-        slug: String,
-        aliases: Vec<[u8; 16]>,
-    ) -> Result<Vec<[u8; 16]>, HubError> {
-        self.ask(|reply| Job::Enrol {
-            merchant,
-            slug,
-            aliases,
-            reply,
-        })
-        .await
-    }
-
-    /// Reads a report.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&View<'_>) -> Result<T, HubError> + Send + 'static,
-    ) -> Result<T, HubError> {
-        self.ask(|reply| {
-            Job::Read(Box::new(move |view| {
-                let _ = reply.send(read(view));
-            }))
-        })
-        .await
-    }
-
-    /// Reads a member.
-    pub async fn member(
-        &self,
-        merchant: u32,
-        reference: [u8; 16],
-    ) -> Result<Option<MemberView>, HubError> {
-        self.ask(|reply| Job::ReadMember {
-            merchant,
-            reference,
-            reply,
-        })
-        .await
-    }
-
-    /// Moves the test clock.
-    pub async fn set_clock(&self, to: i64) -> Result<i64, HubError> {
-        self.ask(|reply| Job::SetClock { to, reply }).await
-    }
-
-    /// Cuts the open cycle.
-    pub async fn close_cycle(
-        &self,
-        number: u32,
-        validate_only: bool,
-        actor: String,
-    ) -> Result<u32, HubError> {
-        self.ask(|reply| Job::CloseCycle {
-            number,
-            validate_only,
-            actor,
-            reply,
-        })
-        .await
-    }
-}
-
-fn gone() -> HubError {
-    HubError::new(
-        Reason::NotOwner,
-        "the sequencer restarts or has lost the log; send the same bytes again",
-    )
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use hansa_settlement::{PackedMember, Pos};
 use hansa_store::{MemberRow, Store, StoreError};
 
 use super::{
@@ -27,6 +28,8 @@ pub struct Fetched {
     pub aliases: HashMap<[u8; 16], u64>,
     /// References that a merchant has of those members.
     pub enrolled: HashMap<(u32, u64), Reference>,
+    /// Entries of earlier groups that hold the first outcome of a message that is sent again.
+    pub replayed: BTreeSet<u64>,
 }
 
 impl Fetched {
@@ -49,7 +52,11 @@ impl Fetched {
 /// The keys of a job that memory cannot answer.
 #[derive(Debug, Default)]
 pub struct Wanted {
+    /// Ids of messages, and of those that they refer to.
     ids: Vec<(u32, Id)>,
+    /// The former alone.
+    own_ids: Vec<(u32, Id)>,
+    replayed: BTreeSet<u64>,
     references: Vec<(u32, Reference)>,
     members: BTreeSet<u64>,
     windows: BTreeSet<u32>,
@@ -57,25 +64,34 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Of `jobs`, what `state` does not have.
-    pub fn of(jobs: &[Job], state: &State) -> Self {
+    /// Of `jobs`, what `state` does not have; they are told the members that it has.
+    pub fn of(jobs: &mut [Job], state: &State) -> Self {
         let mut wanted = Self::default();
         let mut asked = HashSet::new();
         for job in jobs {
             match job {
-                Job::Batch(batch, _) => {
+                Job::Batch { batch, .. } => {
                     let merchant = batch.merchant;
                     if !state.ids.is_loaded(merchant) {
                         wanted.windows.insert(merchant);
                     }
                     for message in &batch.messages {
-                        let originals = message.action.original();
-                        for id in std::iter::once(&message.id).chain(originals) {
-                            if state.ids.look_up(merchant, id) == Known::AskStore {
-                                wanted.ids.push((merchant, *id));
-                            }
+                        wanted.own_id(state, merchant, &message.id);
+                        if let Some(id) = message.action.original()
+                            && state.ids.look_up(merchant, id) == Known::AskStore
+                        {
+                            wanted.ids.push((merchant, *id));
                         }
-                        wanted.reference(state, &mut asked, merchant, message.reference);
+                    }
+                    // Passes of their own: each look-up waits for memory, and only a short loop waits for several at once.
+                    let references = batch.messages.iter().map(|message| message.reference);
+                    let members = references
+                        .clone()
+                        .map(|r| state.references.get(merchant, &r));
+                    batch.members.clear();
+                    batch.members.extend(members);
+                    for (member, reference) in batch.members.iter().zip(references) {
+                        wanted.member(state, &mut asked, *member, (merchant, reference));
                     }
                 }
                 Job::ReadMember {
@@ -83,7 +99,8 @@ impl Wanted {
                     reference,
                     ..
                 } => {
-                    wanted.reference(state, &mut asked, *merchant, *reference);
+                    let member = state.references.get(*merchant, reference);
+                    wanted.member(state, &mut asked, member, (*merchant, *reference));
                 }
                 Job::Enrol {
                     merchant, aliases, ..
@@ -99,21 +116,35 @@ impl Wanted {
         wanted
     }
 
-    fn reference(
+    fn own_id(&mut self, state: &State, merchant: u32, id: &Id) {
+        match state.ids.look_up(merchant, id) {
+            Known::Seen(pos) => {
+                self.replayed.insert(Pos(pos).seq());
+            }
+            Known::New => {}
+            Known::AskStore => {
+                self.ids.push((merchant, *id));
+                self.own_ids.push((merchant, *id));
+            }
+        }
+    }
+
+    /// A member, or its reference where memory does not know what that means.
+    fn member(
         &mut self,
         state: &State,
         asked: &mut HashSet<(u32, Reference)>,
-        merchant: u32,
-        reference: Reference,
+        member: Option<u64>,
+        reference: (u32, Reference),
     ) {
-        match state.references.get(merchant, &reference) {
+        match member {
             Some(member) if state.members.contains(member) => {}
             Some(member) => {
                 self.members.insert(member);
             }
             None => {
-                if asked.insert((merchant, reference)) {
-                    self.references.push((merchant, reference));
+                if asked.insert(reference) {
+                    self.references.push(reference);
                 }
             }
         }
@@ -126,7 +157,10 @@ pub async fn fetch(
     state: &State,
     mut wanted: Wanted,
 ) -> Result<Fetched, StoreError> {
-    let mut fetched = Fetched::default();
+    let mut fetched = Fetched {
+        replayed: wanted.replayed,
+        ..Fetched::default()
+    };
     for merchant in &wanted.windows {
         let highest = store.highest_ids(*merchant, state.ids.load_limit()).await?;
         fetched.windows.push((*merchant, highest));
@@ -141,6 +175,11 @@ pub async fn fetch(
         wanted.ids.retain(|(merchant, id)| {
             !known_by_window.contains(merchant) || windows.look_up(*merchant, id) == Known::AskStore
         });
+        for (merchant, id) in &wanted.own_ids {
+            if let Known::Seen(pos) = windows.look_up(*merchant, id) {
+                fetched.replayed.insert(Pos(pos).seq());
+            }
+        }
     }
     if !wanted.ids.is_empty() {
         let found = store.find_ids(&wanted.ids).await?;
@@ -150,6 +189,10 @@ pub async fn fetch(
             .zip(found)
             .filter_map(|(key, pos)| Some((*key, pos?)));
         fetched.ids.extend(found);
+        let first = |key| fetched.ids.get(key).map(|pos| Pos(*pos).seq());
+        fetched
+            .replayed
+            .extend(wanted.own_ids.iter().filter_map(first));
     }
     if !wanted.references.is_empty() {
         wanted.references.sort_unstable();
@@ -198,7 +241,7 @@ pub async fn load(store: &Store, members: &[u64]) -> Result<Vec<Packed>, StoreEr
         member: *member,
         applied_seq: 0,
         next_due: None,
-        data: Box::default(),
+        data: PackedMember::default(),
     };
     rows.extend(
         members
@@ -215,23 +258,6 @@ pub fn packed(row: MemberRow) -> Packed {
         member: row.member,
         applied_seq: row.applied_seq,
         next_due: row.next_due,
-        data: row.data.as_ref().into(),
+        data: PackedMember::new(row.data.into()),
     }
-}
-
-/// Entries of earlier groups that hold the first outcome of a message that is sent again.
-pub fn replayed_entries(state: &State, jobs: &[Job], fetched: &Fetched) -> BTreeSet<u64> {
-    let mut entries = BTreeSet::new();
-    for job in jobs {
-        let Job::Batch(batch, _) = job else { continue };
-        for message in &batch.messages {
-            let seen = match state.ids.look_up(batch.merchant, &message.id) {
-                Known::Seen(pos) => Some(pos),
-                Known::New => None,
-                Known::AskStore => fetched.ids.get(&(batch.merchant, message.id)).copied(),
-            };
-            entries.extend(seen.map(|pos| hansa_settlement::Pos(pos).seq()));
-        }
-    }
-    entries
 }

@@ -1,19 +1,154 @@
-//! Writing behind the commit: packed members, a chunk at a time, and the global side once a sweep.
+//! Writing behind the commit: packed members, a chunk at a time, and the global side once a sweep; and the store's upkeep.
+//!
+//! A sweep costs a pass over every page that has a changed member, however few of its members changed: where traffic is
+//! spread evenly, that is all of them. So a sweep waits until most of what memory holds has changed, or for its time.
+
+use std::time::{Duration, Instant as Monotonic};
 
 use bytes::Bytes;
 use hansa_store::{MemberRow, Projection, Store, StoreError};
+use tokio::task::{JoinError, JoinHandle};
 
 use super::{
     members::Packed,
+    recovery::LoadError,
     state::{Snapshot, State},
 };
 
 /// Members in one transaction.
-pub const CHUNK: usize = 4_000;
+const CHUNK: usize = 4_000;
+
+/// A sweep begins at the latest this long after the one before: bounds what a restart replays.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Writes beside the commits.
+#[derive(Debug)]
+pub struct Projector {
+    store: Store,
+    epoch: u64,
+    /// The chunk under way.
+    writing: Option<JoinHandle<Result<Written, StoreError>>>,
+    /// A chunk that is written and not taken note of.
+    finished: Option<Finished>,
+    last_sweep: Monotonic,
+    tidying: Option<JoinHandle<Result<bool, StoreError>>>,
+}
+
+type Finished = Result<Result<Written, StoreError>, JoinError>;
+
+impl Projector {
+    /// Writes to `store` under `epoch`.
+    pub fn new(store: Store, epoch: u64) -> Self {
+        Self {
+            store,
+            epoch,
+            writing: None,
+            finished: None,
+            last_sweep: Monotonic::now(),
+            tidying: None,
+        }
+    }
+
+    /// Takes note of what is written, and begins what is next. With `idle`, the projection is to catch up. Call it only
+    /// between groups.
+    pub async fn step(&mut self, state: &mut State, idle: bool) -> Result<(), LoadError> {
+        self.tidy().await?;
+        if self.writing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.written().await;
+        }
+        self.settle(state)?;
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        let behind = state.covered() < state.next_seq;
+        let many = state.members.dirty() >= state.members.capacity() / 4 * 3;
+        let late = self.last_sweep.elapsed() >= SWEEP_EVERY;
+        if state.members.sweeping() || (behind && (idle || many || late)) {
+            if !state.members.sweeping() {
+                self.last_sweep = Monotonic::now();
+            }
+            let chunk = take(state, CHUNK);
+            let (store, epoch) = (self.store.clone(), self.epoch);
+            self.writing = Some(tokio::spawn(
+                async move { chunk.write(&store, epoch).await },
+            ));
+        }
+        Ok(())
+    }
+
+    /// Waits until the chunk under way is written; for ever when there is none. May be given up at any time.
+    pub async fn written(&mut self) {
+        match &mut self.writing {
+            Some(writing) => {
+                self.finished = Some(writing.await);
+                self.writing = None;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The bound on dirty members: the projection catches up before the next group.
+    pub async fn bound_dirty(&mut self, state: &mut State) -> Result<(), LoadError> {
+        if state.members.dirty() >= state.members.capacity() {
+            self.write_all(state).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything that is dirty.
+    pub async fn write_all(&mut self, state: &mut State) -> Result<(), LoadError> {
+        // First the chunk that is under way: what is written behind it claims to cover it.
+        if self.writing.is_some() {
+            self.written().await;
+        }
+        self.settle(state)?;
+        write_all(&self.store, state, self.epoch).await?;
+        Ok(())
+    }
+
+    /// Waits for what is under way, whatever becomes of it.
+    pub async fn end(mut self) {
+        if let Some(writing) = self.writing.take() {
+            let _ = writing.await;
+        }
+        if let Some(tidying) = self.tidying.take() {
+            let _ = tidying.await;
+        }
+    }
+
+    fn settle(&mut self, state: &mut State) -> Result<(), LoadError> {
+        if let Some(finished) = self.finished.take() {
+            finished.map_err(failed)??.settle(state);
+        }
+        Ok(())
+    }
+
+    /// Keeps the store tidy, beside everything else: under steady load no moment of idleness comes.
+    async fn tidy(&mut self) -> Result<(), LoadError> {
+        match &mut self.tidying {
+            Some(tidying) if tidying.is_finished() => {
+                let tidied = tidying.await;
+                self.tidying = None;
+                tidied.map_err(failed)??;
+            }
+            Some(_) => {}
+            None if self.store.needs_tidying() => {
+                let store = self.store.clone();
+                self.tidying = Some(tokio::spawn(async move { store.tidy().await }));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: JoinError) -> LoadError {
+    LoadError::Corrupt(format!("a task of the projection failed: {error}"))
+}
 
 /// A chunk on its way to the store.
 #[derive(Debug)]
-pub struct Chunk {
+struct Chunk {
     projection: Projection,
     members: Vec<u64>,
     global_covered: Option<u64>,
@@ -22,7 +157,7 @@ pub struct Chunk {
 /// Takes the next chunk of the running sweep, or of a new one. The last chunk carries the global side.
 ///
 /// Call it only between groups: what it takes must be committed.
-pub fn take(state: &mut State, size: usize) -> Chunk {
+fn take(state: &mut State, size: usize) -> Chunk {
     if !state.members.sweeping() {
         state.members.begin_sweep(state.next_seq);
     }
@@ -52,7 +187,7 @@ pub fn take(state: &mut State, size: usize) -> Chunk {
 
 impl Chunk {
     /// Writes it.
-    pub async fn write(self, store: &Store, epoch: u64) -> Result<Written, StoreError> {
+    async fn write(self, store: &Store, epoch: u64) -> Result<Written, StoreError> {
         store.project(epoch, &self.projection).await?;
         Ok(Written {
             members: self.members,
@@ -63,14 +198,14 @@ impl Chunk {
 
 /// A chunk that is in the store.
 #[derive(Debug)]
-pub struct Written {
+struct Written {
     members: Vec<u64>,
     global_covered: Option<u64>,
 }
 
 impl Written {
     /// Takes note of it.
-    pub fn settle(self, state: &mut State) {
+    fn settle(self, state: &mut State) {
         state.members.written(self.members);
         if let Some(covered) = self.global_covered {
             state.global_covered = covered;
@@ -92,7 +227,7 @@ fn row(packed: Packed) -> MemberRow {
         applied_seq: packed.applied_seq,
         next_due: packed.next_due,
         next_hold: None,
-        data: Bytes::from(packed.data),
+        data: Bytes::from(packed.data.into_bytes()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use hansa_proto::v1;
-use hansa_settlement::{Global, Member, Pos, apply_global, apply_member, decode_effect_stream};
+use hansa_settlement::{Global, Pos, apply_global, decode_effect_stream};
 use hansa_store::{EntryRow, Store, StoreError};
 use prost::Message as _;
 
@@ -180,7 +180,7 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
         .into_iter()
         .filter(|member| is_behind(member))
         .collect();
-    let mut buffer = Vec::new();
+    let mut scratch = Vec::new();
     for record in &records {
         let pos = Pos::new(row.seq, record.index);
         if global_too {
@@ -192,11 +192,7 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
         if record.effects.is_empty() || !behind.contains(&number) {
             continue;
         }
-        let mut member: Member = state.member(number)?;
-        for effect in &record.effects {
-            apply_member(&mut member, effect, pos);
-        }
-        state.put(number, row.seq, &member, &mut buffer);
+        state.apply(number, &record.effects, pos, &mut scratch)?;
     }
     state.last_decided_at = state.last_decided_at.max(row.decided_at);
     Ok(())

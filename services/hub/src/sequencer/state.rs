@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Instant as Monotonic};
 
 use bytes::Bytes;
 use hansa_proto::v1;
-use hansa_settlement::{Global, Instant, Member};
+use hansa_settlement::{
+    Context, Corrupt, Decision, Effect, Global, Instant, Member, Message, PackedMember, Pos,
+    apply_packed, decide_packed,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{View, ids::Ids, members::Members, references::References};
@@ -92,23 +95,76 @@ impl State {
 
     /// A member. It must have been looked up: one that is not in memory is a fault, never a new member.
     pub fn member(&mut self, member: u64) -> Result<Member, HubError> {
-        match self.members.get(member) {
-            Some((data, _)) => Member::decode(data).map_err(|error| {
-                HubError::internal(format!("member {member} does not decode: {error}"))
-            }),
-            None => Err(HubError::internal(format!(
-                "member {member} was not looked up"
-            ))),
-        }
+        let (packed, _) = self
+            .members
+            .get(member)
+            .ok_or_else(|| not_looked_up(member))?;
+        packed.decode().map_err(|error| broken(member, error))
     }
 
-    /// Puts a member back after entry `seq`.
-    pub fn put(&mut self, number: u64, seq: u64, member: &Member, buffer: &mut Vec<u8>) {
-        buffer.clear();
-        member.encode_into(buffer);
+    /// Puts a member back after entry `seq`. `scratch` is overwritten.
+    pub fn put(
+        &mut self,
+        number: u64,
+        seq: u64,
+        member: &Member,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), HubError> {
         self.members
-            .put(number, seq, member.next_due().map(|Instant(at)| at), buffer);
+            .change(number, seq, |packed| {
+                packed.replace(member, scratch);
+                Ok(((), member.next_due().map(|Instant(at)| at)))
+            })
+            .ok_or_else(|| not_looked_up(number))?
+            .map_err(|error: Corrupt| broken(number, error))
     }
+
+    /// Decides a message of a member and keeps what becomes of it. `scratch` is overwritten.
+    pub fn decide(
+        &mut self,
+        member: u64,
+        context: &Context,
+        message: &Message,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Decision, HubError> {
+        let global = &self.global;
+        self.members
+            .change(member, context.pos.seq(), |packed| {
+                let decision = decide_packed(global, packed, context, message, scratch)?;
+                Ok((decision, next_due(packed)?))
+            })
+            .ok_or_else(|| not_looked_up(member))?
+            .map_err(|error| broken(member, error))
+    }
+
+    /// Applies recorded effects to a member. `scratch` is overwritten.
+    pub fn apply(
+        &mut self,
+        member: u64,
+        effects: &[Effect],
+        pos: Pos,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), HubError> {
+        self.members
+            .change(member, pos.seq(), |packed| {
+                apply_packed(packed, effects, pos, scratch)?;
+                Ok(((), next_due(packed)?))
+            })
+            .ok_or_else(|| not_looked_up(member))?
+            .map_err(|error| broken(member, error))
+    }
+}
+
+fn next_due(packed: &PackedMember) -> Result<Option<i64>, Corrupt> {
+    Ok(packed.next_due()?.map(|Instant(at)| at))
+}
+
+fn not_looked_up(member: u64) -> HubError {
+    HubError::internal(format!("member {member} was not looked up"))
+}
+
+fn broken(member: u64, error: Corrupt) -> HubError {
+    HubError::internal(format!("member {member} does not decode: {error}"))
 }
 
 /// A decoded entry that replayed messages are compared with.

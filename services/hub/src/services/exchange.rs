@@ -140,6 +140,8 @@ impl ExchangeService for Api {
         let broken = Arc::new(AtomicBool::new(false));
         let broken_here = Arc::clone(&broken);
         let api = self.clone();
+        // All of the stream goes to one run of the sequencer, so that nothing overtakes what a restart drops.
+        let run = api.0.sequencer.run();
         tokio::spawn(async move {
             loop {
                 let message = tokio::select! {
@@ -167,7 +169,7 @@ impl ExchangeService for Api {
                     .and_then(|()| api.prepare(request.envelope, &caller))
                     .and_then(|batch| api.spend(&caller, batch))
                 {
-                    Ok(batch) => match api.0.sequencer.queue_batch(batch).await {
+                    Ok(batch) => match api.0.sequencer.queue_batch(batch, run).await {
                         Ok(answer) => Pending::Queued(answer),
                         Err(error) => Pending::Refused(error),
                     },
