@@ -212,3 +212,21 @@ fn what_comes_back_names_the_payee_of_the_original() {
     assert_eq!(name(&details("<RtrInf/>")), "Alster");
     assert_eq!(name(&details("")), "Hansa");
 }
+
+#[test]
+fn what_banks_write_for_no_id_is_none() {
+    for (id, found) in [
+        ("NOTPROVIDED", None),
+        ("NONREF", None),
+        ("HANSA-2026-03-A", Some("HANSA-2026-03-A")),
+    ] {
+        let refs = format!("<Refs><EndToEndId>{id}</EndToEndId></Refs>");
+        let details = format!("<NtryDtls><TxDtls>{refs}</TxDtls></NtryDtls>");
+        let entry = entry("CRDT", "3.44", &details).unwrap();
+        assert_eq!(
+            entry.single().unwrap().end_to_end_id.as_deref(),
+            found,
+            "{id}"
+        );
+    }
+}

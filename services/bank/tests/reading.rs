@@ -319,6 +319,12 @@ fn namespaces_and_prefixes_make_no_difference() {
     let without = read(text.replace(namespace, "").as_bytes(), &Limits::default()).unwrap();
     assert_eq!(without[0].entries, expected[0].entries);
     assert_eq!(without[0].message, None);
+    for version in ["03", "06", "09", "13", "14", "27"] {
+        let other = text.replace("camt.053.001.02", &format!("camt.053.001.{version}"));
+        let other = read(other.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(other[0].entries, expected[0].entries, "{version}");
+        assert_eq!(other[0].message, Some(format!("camt.053.001.{version}")));
+    }
     let swift = text.replace("urn:iso:std:iso:20022:tech:xsd:", "urn:swift:xsd:$");
     let swift = read(swift.as_bytes(), &Limits::default()).unwrap();
     assert_eq!(swift, expected);

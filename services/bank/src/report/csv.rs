@@ -6,7 +6,7 @@ use hansa_money::Currency;
 
 use super::{
     Balance, BankEntry, BankReport, Counterparty, EntryPart, EntryStatus, ReportKind, ReturnReason,
-    time,
+    given_id, time,
 };
 use crate::{
     Account,
@@ -255,9 +255,7 @@ impl Statement {
             line: row.line(),
             amount_minor: Some(amount_minor),
             instruction_id: row.optional("instruction_id"),
-            end_to_end_id: row
-                .optional("end_to_end_id")
-                .filter(|id| id != "NOTPROVIDED"),
+            end_to_end_id: given_id(row.get("end_to_end_id")),
             counterparty: Counterparty {
                 name: row.optional("counterparty_name"),
                 account: row.optional("counterparty_account").as_deref().map(account),

@@ -108,7 +108,7 @@ pub enum EntryStatus {
 }
 
 /// One booking on the account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BankEntry {
     /// Where it begins in the file.
     pub line: u32,
@@ -139,7 +139,7 @@ pub struct BankEntry {
 }
 
 /// A batch of payments that the bank booked as one entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Batch {
     /// The id of our message (`MsgId`).
     pub message_id: Option<String>,
@@ -150,7 +150,7 @@ pub struct Batch {
 }
 
 /// One payment of an entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryPart {
     /// Where it begins in the file.
     pub line: u32,
@@ -165,7 +165,7 @@ pub struct EntryPart {
     pub payment_information_id: Option<String>,
     /// Our id of the instruction.
     pub instruction_id: Option<String>,
-    /// The end-to-end id. `NOTPROVIDED` is none.
+    /// The end-to-end id. `NOTPROVIDED` and `NONREF` are none.
     pub end_to_end_id: Option<String>,
     /// Who paid or was paid.
     pub counterparty: Counterparty,
@@ -178,7 +178,7 @@ pub struct EntryPart {
 }
 
 /// The other side of a payment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Counterparty {
     /// Its name.
     pub name: Option<String>,
@@ -189,7 +189,7 @@ pub struct Counterparty {
 }
 
 /// Why a payment came back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReturnReason {
     /// A code of ISO 20022's external list (`AC04`: account closed), or the bank's own. `None`: the bank gave no reason.
     pub code: Option<String>,
@@ -262,6 +262,12 @@ impl BankEntry {
             || self.parts.iter().any(|part| part.return_reason.is_some())
             || self.transaction_code.as_deref().is_some_and(is_return_code)
     }
+}
+
+/// An id as the bank gives it back; what banks write where there was none is none.
+fn given_id(id: &str) -> Option<String> {
+    let is_none = matches!(id, "NOTPROVIDED" | "NOT PROVIDED" | "NONREF");
+    (!is_none && !id.is_empty()).then(|| id.to_owned())
 }
 
 /// Families of ISO 20022's bank transaction codes that take a payment back: returned, or cancelled on request.

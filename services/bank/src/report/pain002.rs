@@ -3,6 +3,7 @@
 use super::{
     BankReport, PaymentStatus, ReportKind, StatusCode, StatusLevel, StatusReason,
     camt::{account, money, number, timestamp},
+    given_id,
 };
 use crate::{
     error::{FileError, Problem, excerpt},
@@ -102,8 +103,7 @@ impl Scope<'_> {
             };
             let mut status = self.status(element, StatusLevel::Transaction, code)?;
             status.instruction_id = text(element, &["OrgnlInstrId"])?;
-            status.end_to_end_id =
-                text(element, &["OrgnlEndToEndId"])?.filter(|id| id != "NOTPROVIDED");
+            status.end_to_end_id = element.text_at(&["OrgnlEndToEndId"])?.and_then(given_id);
             status.reference = text(element, &["AcctSvcrRef"])?;
             if status.instruction_id.is_none() && status.end_to_end_id.is_none() {
                 return Err(Problem::Missing.at(

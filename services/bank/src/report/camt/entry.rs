@@ -6,7 +6,10 @@ use super::{account, currency_code, day, flag, is_credit, money, number, signed}
 use crate::{
     Account,
     error::{FileError, Problem},
-    report::{BankEntry, Batch, Counterparty, EntryPart, EntryStatus, ReturnReason},
+    report::{
+        BankEntry, Batch, Counterparty, EntryPart, EntryStatus, ReturnReason, given_id,
+        is_return_code,
+    },
     xml::Element,
 };
 
@@ -158,14 +161,12 @@ impl PartReader<'_> {
     /// Reads `TxDtls`.
     fn part(&self, element: Element<'_>) -> Result<EntryPart, FileError> {
         let reference = |name: &str| -> Result<Option<String>, FileError> {
-            let found = element.text_at(&["Refs", name])?;
-            Ok(found.filter(|id| *id != "NOTPROVIDED").map(str::to_owned))
+            Ok(element.text_at(&["Refs", name])?.and_then(given_id))
         };
         let reason = return_reason(element)?;
         let code = transaction_code(element)?;
-        let returned = self.returned
-            || reason.is_some()
-            || code.as_deref().is_some_and(crate::report::is_return_code);
+        let returned =
+            self.returned || reason.is_some() || code.as_deref().is_some_and(is_return_code);
         let remittance = element.find("RmtInf")?;
         let mut part = EntryPart {
             line: element.line(),

@@ -5,7 +5,7 @@
 
 mod entry;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use hansa_money::Currency;
 
@@ -349,21 +349,16 @@ fn is_duplicate(statement: Element<'_>) -> Result<bool, FileError> {
 
 /// Without balances nothing else shows an entry that is there twice, with the bank's one reference.
 fn check_repeated(statement: Element<'_>, entries: &[BankEntry]) -> Result<(), FileError> {
-    let mut seen = BTreeMap::<&str, Vec<BankEntry>>::new();
+    let mut seen = BTreeSet::new();
     for (entry, element) in entries.iter().zip(statement.all("Ntry")) {
-        let Some(reference) = &entry.reference else {
-            continue;
-        };
         let mut same = entry.clone();
         same.line = 0;
         for part in &mut same.parts {
             part.line = 0;
         }
-        let others = seen.entry(reference).or_default();
-        if others.contains(&same) {
+        if entry.reference.is_some() && !seen.insert(same) {
             return Err(element.error(Problem::Repeated));
         }
-        others.push(same);
     }
     Ok(())
 }
