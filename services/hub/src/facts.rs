@@ -134,17 +134,7 @@ fn ledger_facts(
             | F::KeyRegistered(_)
             | F::KeyRevoked(_)
             | F::MembersEnrolled(_)
-            | F::AdvanceTo(_)
-            | F::CycleAudited(_)
-            | F::ProposalMade(_)
-            | F::ProposalDecided(_)
-            | F::PaymentsSubmitted(_)
-            | F::BankReportImported(_)
-            | F::ExceptionExplained(_)
-            | F::DisputeRaised(_)
-            | F::DisputeAnswered(_)
-            | F::DisputeEscalated(_)
-            | F::DisputeRuled(_),
+            | F::AdvanceTo(_),
         )
         | None => Vec::new(),
     };

@@ -42,10 +42,6 @@ pub struct KeyRecord {
     pub valid_until: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
-    /// The person who holds an operator's key; empty: the key's id stands for the person.
-    pub holder: String,
-    /// What the holder of an operator's key may do, as on the wire; empty: everything.
-    pub operator_roles: Vec<i32>,
 }
 
 impl KeyRecord {
@@ -110,7 +106,6 @@ impl Registry {
                         from,
                         until,
                     );
-                    self.describe_key(key);
                 }
             }
             Some(F::Programme(p)) => self.programme = p.encode_to_vec(),
@@ -136,7 +131,6 @@ impl Registry {
                 let from = key.valid_from.as_ref().map_or(decided_at, micros);
                 let until = key.valid_until.as_ref().map(micros);
                 self.insert_key(key.key_id.clone(), owner, &key.public_key, from, until);
-                self.describe_key(key);
             }
             Some(F::KeyRevoked(revoked)) => {
                 if let Some(key) = self.keys.get_mut(&revoked.key_id) {
@@ -144,22 +138,7 @@ impl Registry {
                 }
             }
             // The ledger's own.
-            Some(
-                F::MembersEnrolled(_)
-                | F::AdvanceTo(_)
-                | F::CycleCut(_)
-                | F::CycleClosed(_)
-                | F::CycleAudited(_)
-                | F::ProposalMade(_)
-                | F::ProposalDecided(_)
-                | F::PaymentsSubmitted(_)
-                | F::BankReportImported(_)
-                | F::ExceptionExplained(_)
-                | F::DisputeRaised(_)
-                | F::DisputeAnswered(_)
-                | F::DisputeEscalated(_)
-                | F::DisputeRuled(_),
-            )
+            Some(F::MembersEnrolled(_) | F::AdvanceTo(_) | F::CycleCut(_) | F::CycleClosed(_))
             | None => {}
         }
     }
@@ -181,17 +160,8 @@ impl Registry {
             valid_from: from,
             valid_until: until,
             revoked_at: None,
-            holder: String::new(),
-            operator_roles: Vec::new(),
         };
         self.keys.insert(id, record);
-    }
-
-    fn describe_key(&mut self, key: &v1::Key) {
-        if let Some(record) = self.keys.get_mut(&key.key_id) {
-            record.holder.clone_from(&key.holder);
-            record.operator_roles.clone_from(&key.operator_roles);
-        }
     }
 
     /// A merchant's index in the ledger.
@@ -254,8 +224,6 @@ impl Registry {
                 Owner::Merchant(slug) => slug.clone(),
                 Owner::Hub | Owner::Operator => String::new(),
             },
-            holder: record.holder.clone(),
-            operator_roles: record.operator_roles.clone(),
         })
     }
 }

@@ -69,17 +69,7 @@ impl Fold {
                     | F::Programme(_)
                     | F::Merchant(_)
                     | F::Promotion(_)
-                    | F::CycleCut(_)
-                    | F::CycleAudited(_)
-                    | F::ProposalMade(_)
-                    | F::ProposalDecided(_)
-                    | F::PaymentsSubmitted(_)
-                    | F::BankReportImported(_)
-                    | F::ExceptionExplained(_)
-                    | F::DisputeRaised(_)
-                    | F::DisputeAnswered(_)
-                    | F::DisputeEscalated(_)
-                    | F::DisputeRuled(_),
+                    | F::CycleCut(_),
                 ) => {}
             }
             let (global, registry) = (&mut self.global, &mut self.registry);
