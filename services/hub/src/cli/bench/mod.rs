@@ -1,4 +1,4 @@
-//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own.
+//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own; and netting by itself.
 
 mod check;
 pub mod exchange;
@@ -7,6 +7,7 @@ mod lane;
 mod load;
 mod machine;
 mod members;
+pub mod netting;
 mod report;
 mod rng;
 mod traffic;
@@ -22,11 +23,14 @@ use clap::Subcommand;
 pub enum Bench {
     /// Signed messages into a durable log: rate, latency, memory, restart.
     Exchange(exchange::Args),
+    /// A netting method over a generated network: totals, seconds, memory.
+    Netting(netting::Args),
 }
 
 /// Runs a bench.
 pub async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Exchange(args) => exchange::run(args).await,
+        Bench::Netting(args) => netting::run(&args),
     }
 }
