@@ -6,6 +6,21 @@
 //!
 //! May not: change a closed cycle's totals, read members, decide messages.
 //!
+//! # Where the domain text leaves a choice
+//!
+//! - **Brought forward** is one running balance per merchant, by cause ([`CarryMove`]). An approved settlement takes it; everything that is given
+//!   up later (a payment, an aborted settlement, held-back money) goes back into it, never into a closed cycle.
+//! - **Positions are kept by every method**; see [`Plan`]. A merchant that is left out, and every fraction of a minor unit, is with the hub.
+//! - **A cycle's state follows its payments.** A payment that comes back makes a SETTLED cycle SETTLING again until it is paid again (SETTLED) or
+//!   carried forward (PARTIALLY_SETTLED). Its totals and digest stay.
+//! - **An approval** carries out exactly what was proposed: the same payments to the same accounts, otherwise PLAN_CHANGED.
+//! - **Caps after a settlement**: refused is what raises a merchant's exposure beyond its limit, not what brings it nearer.
+//! - **A merchant that was asked and did not pay** (SUBMITTED, the payer a merchant) can be carried forward. If it pays after all, that is an
+//!   exception, booked as a prepaid pack.
+//! - **A match by hand** posts what the bank booked; what that is less (or more) than the payments is brought forward.
+//! - **The same booking in two reports** (camt.054, then camt.053) is posted once: it has the same bank reference.
+//! - **Collateral** that a default used up no longer raises the cap; it is posted against 4900, which the hub clears with the collateral it holds.
+//!
 //! # What it costs, and what grows for ever
 //!
 //! Nothing on the path of a message, except that the collateral of a cap is read less what a default used up (a field of the merchant's
@@ -40,7 +55,7 @@ pub use action::{
 };
 pub use adjustment::adjustment_journal;
 pub use carry::{CarryCause, CarryMove, HeldBack};
-pub use default::{Default as DefaultRecord, Waterfall, prepaid_journal};
+pub use default::{DefaultRecord, Waterfall, prepaid_journal};
 pub use dispute::{Dispute, DisputeState, Evidence, MAX_EVIDENCE};
 pub use exception::{Exception, ExceptionState, FieldDifference};
 pub use fact::{Actor, FinanceFact};
@@ -346,7 +361,9 @@ impl Global {
                 add(merchant, net);
             }
         }
+        let mut under_way: BTreeMap<CycleNo, u32> = BTreeMap::new();
         for payment in self.finance.outstanding() {
+            *under_way.entry(payment.cycle).or_default() += 1;
             for (merchant, micros) in payment.merchants() {
                 add(merchant, micros);
             }
@@ -364,8 +381,12 @@ impl Global {
         }
         for (cycle, settlement) in &self.finance.settlements {
             let state = self.cycle(*cycle).map(|totals| totals.state);
+            let counted = under_way.get(cycle).copied().unwrap_or(0);
             let running = !settlement.state().has_ended();
-            if state != Some(settlement.state()) || (running && !settlement.adds_up()) {
+            if state != Some(settlement.state())
+                || settlement.under_way != counted
+                || (running && !settlement.adds_up())
+            {
                 return Err(Violation::SettlementUnbalanced(*cycle));
             }
         }
