@@ -18,8 +18,12 @@ use super::{
 /// Members in one transaction.
 const CHUNK: usize = 4_000;
 
-/// A sweep begins at the latest this long after the one before: bounds what a restart replays.
-pub const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// A sweep begins at the latest this long after the one before, or twice as long where many members changed: bounds what a
+/// restart replays.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// So many changed members are worth a longer wait; fewer are written soon, and a restart is short.
+const MANY_DIRTY: usize = 50_000;
 
 /// Writes beside the commits.
 #[derive(Debug)]
@@ -62,7 +66,12 @@ impl Projector {
         }
         let behind = state.covered() < state.next_seq;
         let many = state.members.dirty() >= state.members.capacity() / 4 * 3;
-        let late = self.last_sweep.elapsed() >= SWEEP_EVERY;
+        let every = if state.members.dirty() < MANY_DIRTY {
+            SWEEP_EVERY
+        } else {
+            2 * SWEEP_EVERY
+        };
+        let late = self.last_sweep.elapsed() >= every;
         if state.members.sweeping() || (behind && (idle || many || late)) {
             if !state.members.sweeping() {
                 self.last_sweep = Monotonic::now();
