@@ -130,6 +130,12 @@ impl TestHub {
         self.folder.path().join("data")
     }
 
+    /// What it runs on.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.how.database
+    }
+
     /// The time that it and its clients live by.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
@@ -154,6 +160,9 @@ impl TestHub {
         if let Err(ended) = self.try_start().await {
             panic!("the hub ended with {}:\n{}", ended.status, ended.log);
         }
+        if self.how.clock.is_test() {
+            self.follow_clock().await;
+        }
         let served = self
             .operator()
             .call(v1::GetStatusRequest {}, async |hub: Hub, request| {
@@ -163,6 +172,21 @@ impl TestHub {
         if let Err(refusal) = served {
             panic!("the hub does not serve: {refusal}");
         }
+    }
+
+    /// Clients live by the hub's test clock as it stands: its log may be ahead of what they know of it.
+    ///
+    /// # Panics
+    /// When the hub refuses.
+    pub async fn follow_clock(&self) {
+        let now = self
+            .connection()
+            .call(v1::GetClockRequest {}, async |hub: Hub, request| {
+                hub.test_clock().get_clock(request).await
+            })
+            .await
+            .unwrap();
+        self.how.clock.set(micros(&now.now.unwrap()));
     }
 
     /// Starts it.

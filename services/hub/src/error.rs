@@ -50,6 +50,8 @@ pub enum Reason {
     NotFound,
     /// The request contradicts the state: says what to do first.
     FailedPrecondition,
+    /// The cycle is not closed yet.
+    CycleNotClosed,
     /// Limit of this merchant on rate or concurrency.
     LimitExceeded,
     /// The hub does not own the log now; send the same bytes again.
@@ -85,6 +87,7 @@ impl Reason {
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::NotFound => "NOT_FOUND",
             Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::CycleNotClosed => "CYCLE_NOT_CLOSED",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::NotOwner => "NOT_OWNER",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
@@ -113,7 +116,7 @@ impl Reason {
             | Self::BatchTooLarge
             | Self::FieldViolations => Code::InvalidArgument,
             Self::NotFound => Code::NotFound,
-            Self::FailedPrecondition => Code::FailedPrecondition,
+            Self::FailedPrecondition | Self::CycleNotClosed => Code::FailedPrecondition,
             Self::LimitExceeded => Code::ResourceExhausted,
             Self::NotOwner | Self::StoreUnavailable | Self::ShuttingDown => Code::Unavailable,
             Self::Internal => Code::Internal,

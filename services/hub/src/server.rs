@@ -14,7 +14,8 @@ use anyhow::Context as _;
 use hansa_proto::v1::{
     self, alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
     exchange_service_server::ExchangeServiceServer, log_service_server::LogServiceServer,
-    member_service_server::MemberServiceServer, statement_service_server::StatementServiceServer,
+    member_service_server::MemberServiceServer, report_service_server::ReportServiceServer,
+    statement_service_server::StatementServiceServer,
     test_clock_service_server::TestClockServiceServer,
 };
 use hansa_store::{Kind, Store, StoreOptions};
@@ -284,6 +285,7 @@ async fn serve_grpc(
         .add_service(MemberServiceServer::new(api.clone()))
         .add_service(CycleServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(StatementServiceServer::new(api.clone()))
+        .add_service(ReportServiceServer::new(api.clone()))
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)
         .serve_with_incoming_shutdown(incoming, drained)

@@ -12,14 +12,17 @@ pub mod exit;
 pub mod keys;
 pub mod liability;
 pub mod member;
+pub mod proofs;
 pub mod render;
 pub mod replay;
 pub mod serve;
 pub mod session;
 pub mod statement;
+pub mod statement_items;
 pub mod status;
 pub mod submit;
 pub mod verify;
+pub mod verify_receipts;
 
 use std::process::ExitCode;
 
@@ -52,7 +55,7 @@ enum Command {
     Member(member::Args),
     /// Send a file of messages, each row once.
     Submit(submit::Args),
-    /// Settlement cycles: list, show, close.
+    /// Settlement cycles: list, show, close, certificate.
     Cycle(cycle::Args),
     /// What a merchant owes and is owed, line by line.
     Statement(statement::Args),
@@ -60,7 +63,7 @@ enum Command {
     Liability(liability::Args),
     /// How far the hub is.
     Status(status::Args),
-    /// Decide the whole log again and compare, or check one receipt.
+    /// Decide the whole log again and compare; or check receipts against certificates of cycles.
     Verify(Box<verify::Args>),
     /// Print completions for a shell.
     Completions {

@@ -37,6 +37,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "messages": status.messages,
             "version": status.version,
             "duplicate_key_restarts": status.duplicate_key_restarts,
+            "unassigned_messages": status.unassigned_messages,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -87,6 +88,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         rows.push((
             "FAULT",
             format!("{found} commits met a key that was there already"),
+        ));
+    }
+    if status.unassigned_messages > 0 {
+        let found = render::number(status.unassigned_messages);
+        rows.push((
+            "FAULT",
+            format!("{found} messages are not in exactly one cycle"),
         ));
     }
     let mut table = render::table(&[Column::Left("status"), Column::Left("")]);

@@ -237,6 +237,7 @@ impl<'a> Deciding<'a> {
                 Some(first) => self.repeated(Pos(first), message, &batch, &outcomes.outcomes)?,
                 None => {
                     fresh = true;
+                    self.state.decided += 1;
                     self.group.ids.push(IdRow {
                         merchant: batch.merchant,
                         id: message.id,
@@ -377,6 +378,7 @@ impl<'a> Deciding<'a> {
             covered: self.state.covered(),
             now: self.decided_at,
             messages: self.state.messages,
+            decided: self.state.decided,
             members_in_memory: self.state.members.len(),
             duplicate_key_restarts: 0,
             epoch: self.state.epoch,

@@ -64,6 +64,8 @@ pub struct View<'a> {
     pub now: i64,
     /// Messages decided since the sequencer's start.
     pub messages: u64,
+    /// Messages of the log, each counted once.
+    pub decided: u64,
     /// Members in memory.
     pub members_in_memory: usize,
     /// Commits that met a key that was there already, since the process's start.

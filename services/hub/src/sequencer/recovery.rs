@@ -61,14 +61,15 @@ pub async fn load(store: &Store, options: &Options, epoch: u64) -> Result<State,
     };
     let covered = store.covered_size().await?.min(global_covered);
     let size = store.last_entry().await?.map_or(0, |head| head.seq + 1);
-    let (global, registry, last_decided_at, next_member) = match snapshot {
+    let (global, registry, last_decided_at, next_member, decided) = match snapshot {
         Some(s) => (
             Global::restore(&s.global).map_err(corrupt)?,
             s.registry,
             s.last_decided_at,
             s.next_member,
+            s.decided,
         ),
-        None => (facts::blank(), Registry::default(), i64::MIN, 1),
+        None => (facts::blank(), Registry::default(), i64::MIN, 1, 0),
     };
     let mut state = State {
         global,
@@ -87,6 +88,7 @@ pub async fn load(store: &Store, options: &Options, epoch: u64) -> Result<State,
         next_collect: None,
         collect_in_vain_until: None,
         messages: 0,
+        decided,
         epoch,
         replays: ReplayCache::default(),
     };
@@ -154,6 +156,10 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
         }
     }
     let records = decode_effect_stream(&row.effects).map_err(corrupt)?;
+    if global_too && row.kind == kind::BATCH {
+        // A message that was decided before has no record in this entry.
+        state.decided += records.len() as u64;
+    }
     let mut missing: Vec<u64> = records
         .iter()
         .map(|r| r.member.0)

@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod log;
 pub mod members;
 pub mod page;
+pub mod report;
 
 use std::sync::Arc;
 

@@ -43,7 +43,10 @@ impl Fold {
                         "genesis only",
                     ));
                 }
-                Some(F::CycleCut(cut)) => self.check_cut(item, cut, &written.actor)?,
+                Some(F::CycleCut(cut)) => {
+                    self.check_cut(item, cut, &written.actor)?;
+                    self.placed.cut();
+                }
                 _ => self.not_past_close(item)?,
             }
             match &fact.fact {
@@ -252,6 +255,7 @@ impl Fold {
         self.global
             .check_invariants()
             .map_err(|violation| Mismatch::new(what, "in the log", violation))?;
+        self.placed.check(cycle)?;
         let found = digest(&SHA256, &cycle.canonical_bytes());
         if closed.digest != found.as_ref() {
             let what = format!("the digest of cycle {}", closed.cycle_number);

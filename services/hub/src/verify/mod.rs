@@ -8,6 +8,7 @@
 //! - [`Source`]: entries by pages, of a store or of a hub
 //! - `chain`: places, leaves, the tree, checkpoints
 //! - `fold`, `facts`: signatures, decisions, facts
+//! - `placed`: which cycle each message is in, by the cuts alone
 //! - `members`: all members, and the stored projection beside them
 //! - [`receipt`]: one receipt, without the log
 //!
@@ -18,6 +19,7 @@ mod chain;
 mod facts;
 mod fold;
 mod members;
+mod placed;
 pub mod receipt;
 mod report;
 mod source;
@@ -207,9 +209,10 @@ impl Verification {
             members,
             global,
             registry,
+            placed,
             ..
         } = &mut self.fold;
-        members.compare_global(size, global, registry, last)
+        members.compare_global(size, global, registry, placed.messages(), last)
     }
 
     fn finish(mut self) -> Result<Report, Failure> {
@@ -220,6 +223,10 @@ impl Verification {
             .check_invariants()
             .map_err(|violation| Mismatch::new(what, "the log", violation))?;
         self.fold.members.add_up(global)?;
+        global
+            .cycles()
+            .iter()
+            .try_for_each(|cycle| self.fold.placed.check(cycle))?;
         let projection = self.fold.members.finish(self.size)?;
         let (registry, digests) = (&self.fold.registry, &self.fold.digests);
         let cycles = global.cycles().iter().map(|cycle| {

@@ -211,6 +211,10 @@ pub struct CycleReport {
     pub state: &'static str,
     /// SHA-256 of its totals as recorded when it closed, hexadecimal.
     pub digest: Option<String>,
+    /// Messages between its two cuts that took effect.
+    pub messages_accepted: u64,
+    /// Messages between its two cuts that were refused.
+    pub messages_refused: u64,
     /// What each merchant owes (positive) or is owed; zero nets are left out. Unit: micro-units.
     pub net_micros: BTreeMap<String, i128>,
     /// The hub's side, in the sign of the nets' sum. Unit: micro-units.
@@ -240,6 +244,8 @@ impl CycleReport {
             closes_at: cycle.closes_at.and_then(instant),
             state: cycle.state.code(),
             digest: digest.map(hex),
+            messages_accepted: cycle.counts.accepted.values().sum(),
+            messages_refused: cycle.counts.refused.values().sum(),
             net_micros: nets
                 .map(|(merchant, micros)| (registry.slug(merchant.0).to_owned(), micros))
                 .collect(),
