@@ -114,6 +114,10 @@ impl Hub {
         cycles_client: cycle_service_client::CycleServiceClient;
         /// Client of the statements; its calls are not tried again.
         statements: statement_service_client::StatementServiceClient;
+        /// Client of finance; its calls are not tried again.
+        finance: finance_service_client::FinanceServiceClient;
+        /// Client of the disputes; its calls are not tried again.
+        disputes: dispute_service_client::DisputeServiceClient;
         /// Client of the log; its calls are not tried again.
         log: log_service_client::LogServiceClient;
         /// Client of the test clock; its calls are not tried again.

@@ -8,6 +8,7 @@
 //! - [`Source`]: entries by pages, of a store or of a hub
 //! - `chain`: places, leaves, the tree, checkpoints
 //! - `fold`, `facts`: signatures, decisions, facts
+//! - `finance`: payment files and attachments
 //! - `members`: all members, and the stored projection beside them
 //! - [`receipt`]: one receipt, without the log
 //!
@@ -16,6 +17,7 @@
 
 mod chain;
 mod facts;
+mod finance;
 mod fold;
 mod members;
 pub mod receipt;
@@ -152,6 +154,11 @@ impl Verification {
         }
         self.fold.decide(item, opened, &self.firsts)?;
         self.firsts.trim();
+        if let Opened::Facts(written) = opened {
+            for attachment in finance::attachments(written) {
+                self.source.check_attachment(attachment, item.seq).await?;
+            }
+        }
         Ok(())
     }
 
