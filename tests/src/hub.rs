@@ -458,6 +458,27 @@ impl TestHub {
         panic!("the projection does not catch up");
     }
 
+    /// Has `hansa verify` decide the whole log again from the database, beside the hub.
+    ///
+    /// # Panics
+    /// When it finds anything.
+    pub async fn verify(&self) {
+        let mut command = std::process::Command::new(crate::binary::path());
+        command.arg("verify").arg("--data-dir").arg(self.data_dir());
+        if let Some(url) = self.how.database.url() {
+            command.args(["--database", url]);
+        }
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+    }
+
     /// A file of its data directory.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

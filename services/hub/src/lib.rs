@@ -9,12 +9,14 @@
 
 pub mod anchor;
 pub mod auth;
+pub mod authority;
 pub mod cli;
 pub mod clock;
 pub mod convert;
 pub mod diff;
 pub mod error;
 pub mod facts;
+pub mod finance;
 pub mod forward;
 pub mod home;
 pub mod intake;
@@ -25,6 +27,7 @@ pub mod registry;
 pub mod sequencer;
 pub mod server;
 pub mod services;
+pub mod settlement_terms;
 pub mod signer;
 pub mod tlog;
 pub mod verify;

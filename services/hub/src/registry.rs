@@ -49,6 +49,20 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// Who holds an operator's key: a name, or the key's id where it has none.
+    pub fn person<'a>(&'a self, key_id: &'a str) -> &'a str {
+        if self.holder.is_empty() {
+            key_id
+        } else {
+            &self.holder
+        }
+    }
+
+    /// Whether an operator's key has a role; one without roles has all that change something.
+    pub fn grants(&self, role: v1::OperatorRole) -> bool {
+        self.operator_roles.is_empty() || self.operator_roles.contains(&role.into())
+    }
+
     /// Whether what it signs at `at` counts.
     pub fn check(&self, key_id: &str, at: i64) -> Result<(), HubError> {
         if self.revoked_at.is_some() {
@@ -257,6 +271,15 @@ impl Registry {
             holder: record.holder.clone(),
             operator_roles: record.operator_roles.clone(),
         })
+    }
+}
+
+/// Who holds an operator's key that is to be registered.
+pub fn person(key: &v1::Key) -> &str {
+    if key.holder.is_empty() {
+        &key.key_id
+    } else {
+        &key.holder
     }
 }
 

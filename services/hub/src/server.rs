@@ -13,7 +13,8 @@ use std::{
 use anyhow::Context as _;
 use hansa_proto::v1::{
     self, alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
-    exchange_service_server::ExchangeServiceServer, log_service_server::LogServiceServer,
+    dispute_service_server::DisputeServiceServer, exchange_service_server::ExchangeServiceServer,
+    finance_service_server::FinanceServiceServer, log_service_server::LogServiceServer,
     member_service_server::MemberServiceServer, report_service_server::ReportServiceServer,
     statement_service_server::StatementServiceServer,
     test_clock_service_server::TestClockServiceServer,
@@ -207,10 +208,12 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
 }
 
 /// Services that reflection lists for every hub.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 10] = [
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,
+    v1::dispute_service_server::SERVICE_NAME,
     v1::exchange_service_server::SERVICE_NAME,
+    v1::finance_service_server::SERVICE_NAME,
     v1::log_service_server::SERVICE_NAME,
     v1::member_service_server::SERVICE_NAME,
     v1::statement_service_server::SERVICE_NAME,
@@ -286,6 +289,12 @@ async fn serve_grpc(
         .add_service(CycleServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(StatementServiceServer::new(api.clone()))
         .add_service(ReportServiceServer::new(api.clone()))
+        .add_service(
+            FinanceServiceServer::new(api.clone())
+                .max_decoding_message_size(large)
+                .max_encoding_message_size(large),
+        )
+        .add_service(DisputeServiceServer::new(api.clone()).max_decoding_message_size(large))
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)
         .serve_with_incoming_shutdown(incoming, drained)

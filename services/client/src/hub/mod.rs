@@ -116,6 +116,10 @@ impl Hub {
         statements: statement_service_client::StatementServiceClient;
         /// Client of the reports; its calls are not tried again.
         reports: report_service_client::ReportServiceClient;
+        /// Client of finance; its calls are not tried again.
+        finance: finance_service_client::FinanceServiceClient;
+        /// Client of the disputes; its calls are not tried again.
+        disputes: dispute_service_client::DisputeServiceClient;
         /// Client of the log; its calls are not tried again.
         log: log_service_client::LogServiceClient;
         /// Client of the test clock; its calls are not tried again.

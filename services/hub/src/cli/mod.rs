@@ -8,7 +8,9 @@ pub mod bench;
 pub mod connect;
 pub mod cycle;
 pub mod demo;
+pub mod dispute;
 pub mod exit;
+pub mod finance;
 pub mod keys;
 pub mod liability;
 pub mod member;
@@ -61,6 +63,10 @@ enum Command {
     Statement(statement::Args),
     /// Open points by funder, and the reserve behind them.
     Liability(liability::Args),
+    /// Settle closed cycles: compare, propose, approve, pay, reconcile.
+    Finance(Box<finance::Args>),
+    /// Disputes over lines of statements: raise, answer, escalate, rule.
+    Dispute(Box<dispute::Args>),
     /// How far the hub is.
     Status(status::Args),
     /// Decide the whole log again and compare; or check receipts against certificates of cycles.
@@ -114,6 +120,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cycle(args) => cycle::run(args).await,
         Command::Statement(args) => statement::run(args).await,
         Command::Liability(args) => liability::run(args).await,
+        Command::Finance(args) => finance::run(*args).await,
+        Command::Dispute(args) => dispute::run(*args).await,
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
         Command::Completions { shell } => {

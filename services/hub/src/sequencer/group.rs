@@ -12,7 +12,7 @@ use hansa_settlement::{
     Context, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global, decide,
     due_mut,
 };
-use hansa_store::{AliasRow, CheckpointRow, EntryRow, Group, IdRow, ReferenceRow};
+use hansa_store::{AliasRow, CheckpointRow, EntryRow, EvidenceRow, Group, IdRow, ReferenceRow};
 use prost::Message as _;
 use ring::rand::SecureRandom as _;
 
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     convert::{self, timestamp},
     error::HubError,
+    facts::{self, Place},
     intake::{Prepared, PreparedBatch},
     signer::Signer,
     tlog::Extension,
@@ -128,8 +129,9 @@ impl<'a> Deciding<'a> {
             Job::Facts {
                 actor,
                 build,
+                evidence,
                 reply,
-            } => self.facts_job(actor, build, reply),
+            } => self.facts_job(actor, build, evidence, reply),
             Job::Enrol {
                 merchant,
                 slug,
@@ -362,15 +364,9 @@ impl<'a> Deciding<'a> {
         &mut self,
         actor: String,
         build: super::BuildFacts,
+        evidence: Vec<EvidenceRow>,
         reply: Reply<Option<u64>>,
     ) -> Result<(), HubError> {
-        if let Some(key_id) = actor.strip_prefix("operator:") {
-            let key = self.state.registry.keys.get(key_id);
-            if let Some(Err(refusal)) = key.map(|k| k.check(key_id, self.decided_at)) {
-                self.refuse(reply, refusal);
-                return Ok(());
-            }
-        }
         let view = View {
             global: &self.state.global,
             registry: &self.state.registry,
@@ -397,11 +393,13 @@ impl<'a> Deciding<'a> {
         // Facts of one entry stand or fall together: they are tried on a copy.
         let mut global = self.state.global.clone();
         let mut registry = self.state.registry.clone();
-        let seq = self.state.next_seq;
+        let place = Place {
+            seq: self.state.next_seq,
+            decided_at: self.decided_at,
+            actor: &actor,
+        };
         for fact in &facts {
-            if let Err(refusal) =
-                crate::facts::apply(&mut global, &mut registry, fact, seq, self.decided_at)
-            {
+            if let Err(refusal) = facts::apply(&mut global, &mut registry, fact, &place) {
                 self.refuse(reply, refusal);
                 return Ok(());
             }
@@ -409,6 +407,7 @@ impl<'a> Deciding<'a> {
         self.state.global = global;
         self.state.registry = registry;
         self.state.registry_changed = true;
+        self.group.evidence.extend(evidence);
         let leaf = self.write_facts(facts, actor, Vec::new());
         self.answers.push(Answer::Facts(reply, Some(leaf)));
         Ok(())
@@ -429,14 +428,13 @@ impl<'a> Deciding<'a> {
     /// Appends a fact that `actor` asked the hub for. A refusal changes nothing.
     pub fn hub_fact_for(&mut self, fact: v1::fact::Fact, actor: String) -> Result<(), HubError> {
         let fact = v1::Fact { fact: Some(fact) };
-        let (seq, at) = (self.state.next_seq, self.decided_at);
-        crate::facts::apply(
-            &mut self.state.global,
-            &mut self.state.registry,
-            &fact,
-            seq,
-            at,
-        )?;
+        let place = Place {
+            seq: self.state.next_seq,
+            decided_at: self.decided_at,
+            actor: &actor,
+        };
+        let (global, registry) = (&mut self.state.global, &mut self.state.registry);
+        facts::apply(global, registry, &fact, &place)?;
         self.state.registry_changed = true;
         self.write_facts(vec![fact], actor, Vec::new());
         Ok(())

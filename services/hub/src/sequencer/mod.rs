@@ -31,6 +31,7 @@ pub mod state;
 use bytes::Bytes;
 use hansa_proto::v1;
 use hansa_settlement::{Global, Member};
+use hansa_store::EvidenceRow;
 use tokio::sync::oneshot;
 
 pub use queue::{Jobs, Run, Sequencer};
@@ -105,6 +106,8 @@ pub enum Job {
         actor: String,
         /// Makes the facts from the state at its turn.
         build: BuildFacts,
+        /// What the facts name by its digest; kept in the same commit.
+        evidence: Vec<EvidenceRow>,
         /// Answer.
         reply: Reply<Option<u64>>,
     },

@@ -137,14 +137,13 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
     if global_too && row.kind == kind::FACTS {
         let envelope = v1::Envelope::decode(row.envelope.clone()).map_err(corrupt)?;
         let written = v1::Facts::decode(envelope.payload).map_err(corrupt)?;
+        let place = facts::Place {
+            seq: row.seq,
+            decided_at: row.decided_at,
+            actor: &written.actor,
+        };
         for fact in &written.facts {
-            facts::apply(
-                &mut state.global,
-                &mut state.registry,
-                fact,
-                row.seq,
-                row.decided_at,
-            )?;
+            facts::apply(&mut state.global, &mut state.registry, fact, &place)?;
             if let Some(v1::fact::Fact::MembersEnrolled(enrolled)) = &fact.fact {
                 let highest = enrolled
                     .enrolments

@@ -200,7 +200,7 @@ impl CycleService for Api {
         request: Request<v1::CloseCycleRequest>,
     ) -> Answer<v1::CloseCycleResponse> {
         let caller = self.caller(&request)?;
-        caller.operator()?;
+        caller.administrator()?;
         let request = request.into_inner();
         if request.cycle_number == 0 {
             return Err(HubError::field(

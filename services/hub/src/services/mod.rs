@@ -3,7 +3,9 @@
 pub mod alliance;
 pub mod clock;
 pub mod cycles;
+pub mod disputes;
 pub mod exchange;
+pub mod finance;
 pub mod log;
 pub mod members;
 pub mod page;

@@ -32,6 +32,11 @@ impl Fold {
         if written.facts.is_empty() {
             return Err(Mismatch::new("facts", "none", "at least one"));
         }
+        let place = facts::Place {
+            seq: item.seq,
+            decided_at: item.decided_at,
+            actor: &written.actor,
+        };
         for (index, fact) in written.facts.iter().enumerate() {
             let alone = written.facts.len() == 1;
             match &fact.fact {
@@ -63,6 +68,7 @@ impl Fold {
                 }
                 Some(F::MembersEnrolled(enrolled)) => self.enrol(enrolled)?,
                 Some(F::CycleClosed(closed)) => self.check_closed(closed)?,
+                Some(F::PaymentsSubmitted(submitted)) => self.check_payment_file(submitted)?,
                 Some(F::AdvanceTo(advance)) if alone => self.advance(item, advance, &mut made)?,
                 Some(F::AdvanceTo(_)) => {
                     return Err(Mismatch::new("due work", "beside other facts", "alone"));
@@ -76,7 +82,6 @@ impl Fold {
                     | F::CycleAudited(_)
                     | F::ProposalMade(_)
                     | F::ProposalDecided(_)
-                    | F::PaymentsSubmitted(_)
                     | F::BankReportImported(_)
                     | F::ExceptionExplained(_)
                     | F::DisputeRaised(_)
@@ -86,7 +91,7 @@ impl Fold {
                 ) => {}
             }
             let (global, registry) = (&mut self.global, &mut self.registry);
-            facts::apply(global, registry, fact, item.seq, item.decided_at)
+            facts::apply(global, registry, fact, &place)
                 .map_err(|refusal| Mismatch::new("a fact", "in the log", refusal))?;
         }
         Ok(made)
@@ -122,6 +127,7 @@ impl Fold {
             };
             let same = known.owner == owner
                 && known.public_key.as_slice() == key.public_key
+                && (&known.holder, &known.operator_roles) == (&key.holder, &key.operator_roles)
                 && known.revoked_at.is_none();
             let end = key.valid_until.as_ref().map(micros);
             let earlier = end.is_some_and(|end| {

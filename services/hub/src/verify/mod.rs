@@ -9,6 +9,7 @@
 //! - `chain`: places, leaves, the tree, checkpoints
 //! - `fold`, `facts`: signatures, decisions, facts
 //! - `placed`: which cycle each message is in, by the cuts alone
+//! - `finance`: payment files and attachments
 //! - `members`: all members, and the stored projection beside them
 //! - [`receipt`]: one receipt, without the log
 //!
@@ -17,6 +18,7 @@
 
 mod chain;
 mod facts;
+mod finance;
 mod fold;
 mod members;
 mod placed;
@@ -154,6 +156,11 @@ impl Verification {
         }
         self.fold.decide(item, opened, &self.firsts)?;
         self.firsts.trim();
+        if let Opened::Facts(written) = opened {
+            for attachment in finance::attachments(written) {
+                self.source.check_attachment(attachment, item.seq).await?;
+            }
+        }
         Ok(())
     }
 

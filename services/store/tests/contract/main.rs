@@ -7,6 +7,7 @@
 
 mod appending;
 mod crash;
+mod evidence;
 mod fixture;
 mod gate;
 mod postgres;
