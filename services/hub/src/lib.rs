@@ -4,7 +4,7 @@
 //! - [`intake`] - from received bytes to messages that can be decided
 //! - [`sequencer`] - order, decisions, commits, projections
 //! - [`tlog`] - the Merkle tree, checkpoints, proofs
-//! - [`verify`] - the whole log decided again
+//! - [`verify`] - the whole log decided again; [`reopen`] - going on after a loss
 //! - [`audit`] - the auditor, beside the traffic
 //! - [`cli`] - the program `hansa`
 
@@ -26,6 +26,7 @@ pub mod limits;
 pub mod memory;
 pub mod ownership;
 pub mod registry;
+pub mod reopen;
 pub mod sequencer;
 pub mod server;
 pub mod services;

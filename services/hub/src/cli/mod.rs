@@ -17,6 +17,7 @@ pub mod liability;
 pub mod member;
 pub mod proofs;
 pub mod render;
+pub mod reopen;
 pub mod replay;
 pub mod serve;
 pub mod session;
@@ -74,6 +75,8 @@ enum Command {
     Verify(Box<verify::Args>),
     /// Audit a log by code of its own: derive every journal a second time and compare.
     Audit(audit::Args),
+    /// Go on after a loss of entries, under another name of the log.
+    Reopen(reopen::Args),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -128,6 +131,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Reopen(args) => reopen::run(args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hansa", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

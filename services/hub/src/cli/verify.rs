@@ -15,10 +15,8 @@ use super::{
     render::{self, Format, number, signed},
     verify_receipts,
 };
+use crate::home::CHECKPOINT;
 use crate::verify::{self, Against, Failure, Mismatch, Projection, Report, Source, receipt};
-
-/// The checkpoint that a hub keeps beside its keys.
-const ANCHOR: &str = "checkpoint.note";
 
 /// What is verified: a store (default), a hub (--hub), one receipt (--receipt), or a merchant's receipts.
 #[derive(Debug, ClapArgs)]
@@ -159,14 +157,14 @@ async fn verify_log(args: Args) -> Result<Report, Failure> {
         };
         let hub = connection.connect().await?;
         if let Some(dir) = &args.data_dir {
-            against.anchor = anchor(dir.join(ANCHOR))?;
+            against.anchor = anchor(dir.join(CHECKPOINT))?;
         }
         Source::Hub(hub)
     } else {
         let default = args.database.is_none().then(|| DEFAULT_DATA_DIR.into());
         let data_dir: Option<PathBuf> = args.data_dir.or(default);
         if let Some(dir) = &data_dir {
-            against.anchor = anchor(dir.join(ANCHOR))?;
+            against.anchor = anchor(dir.join(CHECKPOINT))?;
         }
         let database = args.database.unwrap_or_else(|| {
             let dir = data_dir.unwrap_or_default();
@@ -226,6 +224,17 @@ fn describe(report: &Report) -> String {
         "log",
         format!("{}, {} entries", report.origin, number(report.size)),
     );
+    for loss in &report.lost {
+        let entries = number(loss.entries);
+        line(
+            "lost",
+            format!(
+                "{entries} entries from {} on, signed as {}",
+                number(loss.first),
+                loss.origin
+            ),
+        );
+    }
     line("root", report.root.clone());
     line("key", report.verifier_key.clone());
     let (batches, facts) = (number(counts.batches), number(counts.facts));
