@@ -30,44 +30,50 @@ const NOWHERE: u32 = u32::MAX;
 impl<T: Quantity> Arcs<T> {
     /// Takes the pairs inside of components.
     pub(super) fn of(book: &Book<T>, amounts: Amounts<'_, T>, components: &Components) -> Self {
-        let inside = |(debtor, creditor, pair): &(u32, u32, usize)| {
-            debtor != creditor
-                && amounts[*pair] > T::ZERO
-                && components.of[*debtor as usize] == components.of[*creditor as usize]
-        };
-        let mut degree = vec![0_u32; book.members.len()];
-        for (debtor, creditor, _) in book.pairs().filter(inside) {
-            degree[debtor as usize] += 1;
-            degree[creditor as usize] += 1;
-        }
-        let mut member: Vec<u32> = (0..book.members.len() as u32)
-            .filter(|i| degree[*i as usize] > 0)
+        let inside: Vec<(u32, u32, u32)> = book
+            .pairs()
+            .filter(|(debtor, creditor, pair)| {
+                debtor != creditor
+                    && components.of[*debtor as usize] == components.of[*creditor as usize]
+                    && amounts[*pair] > T::ZERO
+            })
+            .map(|(debtor, creditor, pair)| (debtor, creditor, pair as u32))
             .collect();
-        member.sort_by_key(|i| std::cmp::Reverse(degree[*i as usize]));
-        let mut node = degree;
-        node.fill(NOWHERE);
+        let mut owing = vec![0_u32; book.members.len()];
+        let mut owed = vec![0_u32; book.members.len()];
+        for (debtor, creditor, _) in &inside {
+            owing[*debtor as usize] += 1;
+            owed[*creditor as usize] += 1;
+        }
+        let degree = |i: &u32| owing[*i as usize] + owed[*i as usize];
+        let mut member: Vec<u32> = (0..book.members.len() as u32)
+            .filter(|i| degree(i) > 0)
+            .collect();
+        member.sort_by_key(|i| std::cmp::Reverse(degree(i)));
+        let mut node = vec![NOWHERE; book.members.len()];
         for (v, i) in (0..).zip(&member) {
             node[*i as usize] = v;
         }
 
         // By creditor first, then by debtor, so that the arcs of a node are in the order of their heads.
-        let mut into = vec![0_u32; member.len() + 1];
-        let mut from = vec![0_u32; member.len() + 1];
-        for (debtor, creditor, _) in book.pairs().filter(inside) {
-            into[node[creditor as usize] as usize + 1] += 1;
-            from[node[debtor as usize] as usize + 1] += 1;
-        }
-        accumulate(&mut into);
-        accumulate(&mut from);
-        let count = from[member.len()] as usize;
+        let starts = |count: &[u32]| {
+            let mut starts = vec![0; member.len() + 1];
+            for (start, i) in starts[1..].iter_mut().zip(&member) {
+                *start = count[*i as usize];
+            }
+            accumulate(&mut starts);
+            starts
+        };
+        let mut into = starts(&owed);
+        let from = starts(&owing);
+        let count = inside.len();
         let mut by_creditor = vec![(0_u32, 0_u32, 0_u32); count];
-        for (debtor, creditor, pair) in book.pairs().filter(inside) {
+        for (debtor, creditor, pair) in inside {
             let (tail, head) = (node[debtor as usize], node[creditor as usize]);
             let at = &mut into[head as usize];
-            by_creditor[*at as usize] = (tail, head, pair as u32);
+            by_creditor[*at as usize] = (tail, head, pair);
             *at += 1;
         }
-        drop(into);
         let mut arcs = Self {
             member,
             head: vec![0; count],
@@ -97,13 +103,15 @@ impl<T: Quantity> Arcs<T> {
         self.from[v] as usize..self.from[v + 1] as usize
     }
 
-    /// What each node owes less what it is owed: above 0 to be shipped away, below 0 to be brought.
+    /// What each node still has to ship: what it owes and does not keep, less what it is owed and is not kept. Above 0 it is
+    /// to be shipped away, below 0 to be brought.
     pub(super) fn imbalance(&self) -> Vec<T> {
         let mut excess = vec![T::ZERO; self.nodes()];
         for v in 0..self.nodes() {
             for arc in self.of_node(v) {
-                excess[v] += self.owed[arc];
-                excess[self.head[arc] as usize] -= self.owed[arc];
+                let left = self.owed[arc] - self.kept[arc];
+                excess[v] += left;
+                excess[self.head[arc] as usize] -= left;
             }
         }
         excess

@@ -48,6 +48,8 @@ pub(super) struct Tight<T> {
     queue: Vec<u32>,
     /// A bit per node: it reaches a deficit.
     reaches: Vec<u64>,
+    /// A bit per node: it has surplus. Of use while measuring only.
+    surplus: Vec<u64>,
     /// Nodes with surplus by their hops: the first of each list, and each node's next.
     first: Vec<u32>,
     next: Vec<u32>,
@@ -66,6 +68,7 @@ impl<T: Quantity> Tight<T> {
             current: vec![0; nodes],
             queue: vec![0; nodes + 1],
             reaches: vec![0; nodes / 64 + 1],
+            surplus: vec![0; nodes / 64 + 1],
             first: vec![],
             next: vec![END; nodes],
             top: 0,
@@ -154,10 +157,22 @@ impl<T: Quantity> Tight<T> {
         self.reaches[v >> 6] >> (v & 63) & 1 == 1
     }
 
+    /// Ships as much surplus as can reach a deficit; says whether any could. Raising stuck nodes may look at `budget` slots
+    /// between two measurements. What has surplus afterwards is not among what [`Tight::reaches`].
+    pub(super) fn ship(&mut self, excess: &mut [T], budget: usize) -> bool {
+        let mut shipped = false;
+        while self.measure(excess) {
+            self.push(excess, budget);
+            shipped = true;
+        }
+        shipped
+    }
+
     /// Counts every node's hops to the nearest deficit, breadth first from the deficits; says whether surplus is among what
     /// reaches one.
-    pub(super) fn measure(&mut self, excess: &[T]) -> bool {
+    fn measure(&mut self, excess: &[T]) -> bool {
         self.reaches.fill(0);
+        self.surplus.fill(0);
         self.hops.fill(CUT_OFF);
         self.first.clear();
         self.top = 0;
@@ -167,6 +182,7 @@ impl<T: Quantity> Tight<T> {
             self.queue[len] = v as u32;
             len += deficit as usize;
             self.reaches[v >> 6] |= deficit << (v & 63);
+            self.surplus[v >> 6] |= u64::from(*excess > T::ZERO) << (v & 63);
         }
         let (mut at, mut hops, mut found) = (0, 0, false);
         while at < len {
@@ -176,7 +192,7 @@ impl<T: Quantity> Tight<T> {
                 let v = self.queue[at] as usize;
                 at += 1;
                 self.hops[v] = hops;
-                if excess[v] > T::ZERO {
+                if self.surplus[v >> 6] >> (v & 63) & 1 == 1 {
                     found = true;
                     self.top = hops as usize;
                     self.next[v] = self.first[hops as usize];
@@ -200,7 +216,7 @@ impl<T: Quantity> Tight<T> {
     }
 
     /// Ships surplus as far as it goes, or until raising stuck nodes has looked at `budget` slots.
-    pub(super) fn push(&mut self, excess: &mut [T], budget: usize) {
+    fn push(&mut self, excess: &mut [T], budget: usize) {
         let mut work = 0;
         while work <= budget {
             let sweep = self.top;
