@@ -176,12 +176,15 @@ impl<T: Quantity> Tight<T> {
         self.hops.fill(CUT_OFF);
         self.first.clear();
         self.top = 0;
+        // Slices, so that the inner loop does not read where they are again after each write.
+        let (queue, reaches) = (&mut self.queue[..], &mut self.reaches[..]);
+        let (from, heads) = (&self.from[..], &self.head[..]);
         let mut len = 0;
         for (v, excess) in excess.iter().enumerate() {
             let deficit = u64::from(*excess < T::ZERO);
-            self.queue[len] = v as u32;
+            queue[len] = v as u32;
             len += deficit as usize;
-            self.reaches[v >> 6] |= deficit << (v & 63);
+            reaches[v >> 6] |= deficit << (v & 63);
             self.surplus[v >> 6] |= u64::from(*excess > T::ZERO) << (v & 63);
         }
         let (mut at, mut hops, mut found) = (0, 0, false);
@@ -189,7 +192,7 @@ impl<T: Quantity> Tight<T> {
             self.first.push(END);
             let end = len;
             while at < end {
-                let v = self.queue[at] as usize;
+                let v = queue[at] as usize;
                 at += 1;
                 self.hops[v] = hops;
                 if self.surplus[v >> 6] >> (v & 63) & 1 == 1 {
@@ -199,11 +202,11 @@ impl<T: Quantity> Tight<T> {
                     self.first[hops as usize] = v as u32;
                 }
                 // No branch depends on what is read here: half of the slots are full, and which ones cannot be predicted.
-                for head in &self.head[self.from[v] as usize..self.from[v + 1] as usize] {
+                for head in &heads[from[v] as usize..from[v + 1] as usize] {
                     let w = head & NODE;
-                    let word = &mut self.reaches[w as usize >> 6];
-                    let take = u64::from(!head >> 30 & 1) & !(*word >> (w & 63)) & 1;
-                    self.queue[len] = w;
+                    let word = &mut reaches[w as usize >> 6];
+                    let take = u64::from(!head >> 30) & !(*word >> (w & 63)) & 1;
+                    queue[len] = w;
                     len += take as usize;
                     *word |= take << (w & 63);
                 }
@@ -246,8 +249,8 @@ impl<T: Quantity> Tight<T> {
         }
         let nearer = hops as u32 - 1;
         let mut surplus = excess[v];
-        let (begin, end) = (self.current[v] as usize, self.from[v + 1] as usize);
-        let mut at = begin;
+        let mut at = self.current[v] as usize;
+        let end = self.from[v + 1] as usize;
         while at < end {
             let head = self.head[at];
             let w = (head & NODE) as usize;
@@ -294,10 +297,10 @@ impl<T: Quantity> Tight<T> {
     fn raise(&mut self, v: usize) -> usize {
         let (begin, end) = (self.from[v] as usize, self.from[v + 1] as usize);
         let (mut nearest, mut place) = (CUT_OFF, end);
-        for at in begin..end {
-            let head = self.head[at];
+        let all_hops = &self.hops[..];
+        for (at, head) in (begin..).zip(&self.head[begin..end]) {
             if head & FULL == 0 {
-                let hops = self.hops[(head & NODE) as usize];
+                let hops = all_hops[(head & NODE) as usize];
                 if hops < nearest {
                     (nearest, place) = (hops, at);
                 }

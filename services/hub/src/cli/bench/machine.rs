@@ -137,6 +137,28 @@ pub(super) fn ticks(count: u64) -> Duration {
     TICK.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// Does some work, and tells by how much this process's resident memory rose at its highest meanwhile, in bytes; nothing where
+/// the system does not tell.
+pub(super) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
+    // Linux: the mark of the highest is put down to what is resident now.
+    let marked = fs::write("/proc/self/clear_refs", "5").is_ok();
+    let before = resident("VmRSS:");
+    let done = work();
+    let highest = resident("VmHWM:").filter(|_| marked);
+    let rose = before.zip(highest);
+    (
+        done,
+        rose.map(|(before, highest)| highest.saturating_sub(before)),
+    )
+}
+
+/// A line of this process's status that counts in KiB, in bytes.
+fn resident(name: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(rest.trim().split(' ').next()?.parse::<u64>().ok()? * 1_024)
+}
+
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
@@ -155,5 +177,14 @@ mod tests {
         let used = cpu_times(std::process::id()).since(&before);
         assert!(used.client > 0 && used.all > 0, "{used:?}");
         assert!(cpu_of(std::process::id()) > Duration::from_millis(50));
+    }
+    #[test]
+    fn the_highest_memory_is_seen_though_it_was_given_back() {
+        let (sum, rose) = peak_of(|| {
+            let bytes = std::hint::black_box(vec![1_u8; 64 << 20]);
+            bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()
+        });
+        assert_eq!(sum, 64 << 20);
+        assert!(rose.is_some_and(|rose| rose > 48 << 20), "{rose:?}");
     }
 }

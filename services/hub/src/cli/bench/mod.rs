@@ -1,4 +1,4 @@
-//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own.
+//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own; and netting by itself.
 
 mod check;
 pub mod close;
@@ -9,6 +9,7 @@ mod lane;
 mod load;
 mod machine;
 mod members;
+pub mod netting;
 mod progress;
 mod report;
 mod rng;
@@ -27,6 +28,8 @@ pub enum Bench {
     Exchange(exchange::Args),
     /// Closing a cycle: what it takes, and what ongoing traffic feels of it.
     Close(close::Args),
+    /// A netting method over a generated network: totals, seconds, memory.
+    Netting(netting::Args),
 }
 
 /// Runs a bench.
@@ -34,5 +37,6 @@ pub async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Exchange(args) => exchange::run(args).await,
         Bench::Close(args) => close::run(args).await,
+        Bench::Netting(args) => netting::run(&args),
     }
 }
