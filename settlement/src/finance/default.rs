@@ -30,7 +30,7 @@ pub struct Waterfall {
 
 /// A default that was declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Default {
+pub struct DefaultRecord {
     /// The approved proposal.
     pub proposal: ProposalNo,
     /// The merchant.
@@ -60,7 +60,7 @@ pub fn prepaid_journal(merchant: MerchantIx, amount_micros: i64) -> Legs {
 impl Finance {
     /// Defaults that were declared.
     #[must_use]
-    pub fn defaults(&self) -> &[Default] {
+    pub fn defaults(&self) -> &[DefaultRecord] {
         &self.defaults
     }
 
@@ -197,7 +197,7 @@ impl Global {
                 self.post_adjustment(merchant, bearer, -micros);
             }
         }
-        self.finance.defaults.push(Default {
+        self.finance.defaults.push(DefaultRecord {
             proposal,
             merchant,
             waterfall,

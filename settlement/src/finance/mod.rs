@@ -40,7 +40,7 @@ pub use action::{
 };
 pub use adjustment::adjustment_journal;
 pub use carry::{CarryCause, CarryMove, HeldBack};
-pub use default::{Default as DefaultRecord, Waterfall, prepaid_journal};
+pub use default::{DefaultRecord, Waterfall, prepaid_journal};
 pub use dispute::{Dispute, DisputeState, Evidence, MAX_EVIDENCE};
 pub use exception::{Exception, ExceptionState, FieldDifference};
 pub use fact::{Actor, FinanceFact};
@@ -346,7 +346,9 @@ impl Global {
                 add(merchant, net);
             }
         }
+        let mut under_way: BTreeMap<CycleNo, u32> = BTreeMap::new();
         for payment in self.finance.outstanding() {
+            *under_way.entry(payment.cycle).or_default() += 1;
             for (merchant, micros) in payment.merchants() {
                 add(merchant, micros);
             }
@@ -364,8 +366,12 @@ impl Global {
         }
         for (cycle, settlement) in &self.finance.settlements {
             let state = self.cycle(*cycle).map(|totals| totals.state);
+            let counted = under_way.get(cycle).copied().unwrap_or(0);
             let running = !settlement.state().has_ended();
-            if state != Some(settlement.state()) || (running && !settlement.adds_up()) {
+            if state != Some(settlement.state())
+                || settlement.under_way != counted
+                || (running && !settlement.adds_up())
+            {
                 return Err(Violation::SettlementUnbalanced(*cycle));
             }
         }

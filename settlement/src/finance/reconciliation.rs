@@ -116,8 +116,7 @@ impl Global {
         for (i, exception) in report.exceptions.iter().enumerate() {
             check_number(exception.number.0, self.finance.exceptions.len() + i)?;
         }
-        let texts = [&report.file_name, &report.message_id, &report.account];
-        texts.into_iter().try_for_each(|text| check_text(text))?;
+        check_texts(report)?;
         let owner = self.account_owner(&report.account, ctx.decided_at)?;
         self.check_entries(report)
             .and_then(|()| self.check_matches(report, owner))
@@ -360,6 +359,28 @@ impl Global {
         };
         self.finance.exceptions.push(exception);
     }
+}
+
+/// Every text that the state keeps is within bounds.
+fn check_texts(report: &ReportFact) -> Result<(), FinanceRefusal> {
+    let header = [&report.file_name, &report.message_id, &report.account];
+    let entries = report
+        .entries
+        .iter()
+        .flat_map(|entry| [&entry.bank_reference, &entry.reason]);
+    let statuses = report.statuses.iter().map(|status| &status.reason);
+    let exceptions = report.exceptions.iter().flat_map(|exception| {
+        let differences = exception.differences.iter();
+        differences
+            .flat_map(|d| [&d.field, &d.expected, &d.found])
+            .chain([&exception.description])
+    });
+    let mut texts = header
+        .into_iter()
+        .chain(entries)
+        .chain(statuses)
+        .chain(exceptions);
+    texts.try_for_each(|text| check_text(text))
 }
 
 fn entry_of<'a>(report: &'a ReportFact, m: &BankMatch) -> Option<&'a BankEntry> {

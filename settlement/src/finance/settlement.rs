@@ -32,7 +32,7 @@ pub struct CycleSettlement {
     pub method: NettingMethod,
     /// Pairs were set off first.
     pub bilateral_first: bool,
-    /// When banks shall execute, in the programme's zone.
+    /// When banks shall execute, in the programme's zone; never before the approval.
     pub execution_date: NaiveDate,
     /// Everyone with a net or something brought forward.
     pub positions: BTreeMap<MerchantIx, SettledPosition>,
@@ -81,10 +81,11 @@ impl Global {
         let at = ctx.decided_at;
         let cycle = plan.settle.cycle;
         let first_payment = self.finance.next_payment();
+        let today = self.programme(at).zone.date(at);
         let execution_date = plan
             .settle
             .execution_date
-            .unwrap_or_else(|| self.programme(at).zone.date(at));
+            .map_or(today, |date| date.max(today));
         let mut positions = BTreeMap::new();
         for (merchant, planned) in plan.positions {
             self.finance.set_carry(merchant, planned.after);
@@ -135,6 +136,12 @@ impl Global {
         self.finance.release_cycle(cycle);
         if let Some(settlement) = self.finance.settlements.get_mut(&cycle) {
             settlement.aborted = true;
+            settlement.positions.values_mut().for_each(|position| {
+                let payment = &mut position.payment;
+                payment.instruction_micros = 0;
+                payment.held_back_micros = 0;
+                payment.carried_forward_micros = payment.payable_micros();
+            });
         }
         self.refresh_cycle(cycle);
     }
