@@ -196,6 +196,13 @@ impl TestHub {
         self.how.database = database;
     }
 
+    /// The name of its log, from its next start on.
+    pub fn change_origin(&mut self, origin: &str) {
+        self.how
+            .arguments
+            .extend(["--origin".to_owned(), origin.to_owned()]);
+    }
+
     /// Whether it has a test clock, from its next start on.
     pub fn change_clock(&mut self, clock: Clock) {
         self.how.clock = clock;

@@ -134,6 +134,7 @@ fn ledger_facts(
             | F::KeyRegistered(_)
             | F::KeyRevoked(_)
             | F::MembersEnrolled(_)
+            | F::LogReopened(_)
             | F::AdvanceTo(_)
             | F::CycleAudited(_)
             | F::ProposalMade(_)

@@ -4,7 +4,7 @@
 //! - [`intake`] - from received bytes to messages that can be decided
 //! - [`sequencer`] - order, decisions, commits, projections
 //! - [`tlog`] - the Merkle tree, checkpoints, proofs
-//! - [`verify`] - the whole log decided again
+//! - [`verify`] - the whole log decided again; [`reopen`] - going on after a loss
 //! - [`cli`] - the program `hansa`
 
 pub mod anchor;
@@ -22,6 +22,7 @@ pub mod limits;
 pub mod memory;
 pub mod ownership;
 pub mod registry;
+pub mod reopen;
 pub mod sequencer;
 pub mod server;
 pub mod services;

@@ -113,6 +113,7 @@ impl Registry {
                     self.describe_key(key);
                 }
             }
+            Some(F::LogReopened(reopened)) => self.origin.clone_from(&reopened.origin),
             Some(F::Programme(p)) => self.programme = p.encode_to_vec(),
             Some(F::Merchant(m)) => {
                 if !self.by_slug.contains_key(&m.merchant_id) {

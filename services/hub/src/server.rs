@@ -29,7 +29,7 @@ use crate::{
     convert::timestamp,
     error::HubError,
     forward::ForwardLayer,
-    home::Home,
+    home::{CHECKPOINT, Home},
     limits::{LimitOptions, Limits},
     ownership::{Ownership, Role},
     registry::SharedRegistry,
@@ -478,7 +478,7 @@ impl Keeper {
     async fn own(&self, jobs: &mut Jobs, epoch: u64) -> Stop {
         let fenced = CancellationToken::new();
         let beats = self.spawn_heartbeat(epoch, fenced.clone());
-        let anchor = self.options.data_dir.join("checkpoint.note");
+        let anchor = self.options.data_dir.join(CHECKPOINT);
         let anchoring = match Anchoring::open(anchor, self.signer.verifier(), self.signer.origin())
         {
             Ok(anchoring) => anchoring,

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod liability;
 pub mod member;
 pub mod render;
+pub mod reopen;
 pub mod replay;
 pub mod serve;
 pub mod session;
@@ -62,6 +63,8 @@ enum Command {
     Status(status::Args),
     /// Decide the whole log again and compare, or check one receipt.
     Verify(Box<verify::Args>),
+    /// Go on after a loss of entries, under another name of the log.
+    Reopen(reopen::Args),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -113,6 +116,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Liability(args) => liability::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
+        Command::Reopen(args) => reopen::run(args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hansa", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -14,10 +14,8 @@ use super::{
     exit,
     render::{self, Format, number, signed},
 };
+use crate::home::CHECKPOINT;
 use crate::verify::{self, Against, Failure, Mismatch, Projection, Report, Source, receipt};
-
-/// The checkpoint that a hub keeps beside its keys.
-const ANCHOR: &str = "checkpoint.note";
 
 /// What is verified: a store (default), a hub (--hub), or one receipt (--receipt).
 #[derive(Debug, ClapArgs)]
@@ -145,14 +143,14 @@ async fn verify_log(args: Args) -> Result<Report, Failure> {
         };
         let hub = connection.connect().await?;
         if let Some(dir) = &args.data_dir {
-            against.anchor = anchor(dir.join(ANCHOR))?;
+            against.anchor = anchor(dir.join(CHECKPOINT))?;
         }
         Source::Hub(hub)
     } else {
         let default = args.database.is_none().then(|| DEFAULT_DATA_DIR.into());
         let data_dir: Option<PathBuf> = args.data_dir.or(default);
         if let Some(dir) = &data_dir {
-            against.anchor = anchor(dir.join(ANCHOR))?;
+            against.anchor = anchor(dir.join(CHECKPOINT))?;
         }
         let database = args.database.unwrap_or_else(|| {
             let dir = data_dir.unwrap_or_default();
@@ -212,6 +210,17 @@ fn describe(report: &Report) -> String {
         "log",
         format!("{}, {} entries", report.origin, number(report.size)),
     );
+    for loss in &report.lost {
+        let entries = number(loss.entries);
+        line(
+            "lost",
+            format!(
+                "{entries} entries from {} on, signed as {}",
+                number(loss.first),
+                loss.origin
+            ),
+        );
+    }
     line("root", report.root.clone());
     line("key", report.verifier_key.clone());
     let (batches, facts) = (number(counts.batches), number(counts.facts));

@@ -64,12 +64,16 @@ impl Fold {
                 Some(F::AdvanceTo(_)) => {
                     return Err(Mismatch::new("due work", "beside other facts", "alone"));
                 }
+                Some(F::LogReopened(_)) if !alone => {
+                    return Err(Mismatch::new("a new name", "beside other facts", "alone"));
+                }
                 Some(
                     F::Genesis(_)
                     | F::Programme(_)
                     | F::Merchant(_)
                     | F::Promotion(_)
                     | F::CycleCut(_)
+                    | F::LogReopened(_)
                     | F::CycleAudited(_)
                     | F::ProposalMade(_)
                     | F::ProposalDecided(_)

@@ -321,6 +321,14 @@ pub(super) fn genesis(written: &v1::Facts) -> Option<&v1::Genesis> {
     }
 }
 
+/// The fact that gives the log another name.
+pub(super) fn reopened(written: &v1::Facts) -> Option<&v1::LogReopened> {
+    match written.facts.first().map(|fact| &fact.fact) {
+        Some(Some(v1::fact::Fact::LogReopened(reopened))) => Some(reopened),
+        _ => None,
+    }
+}
+
 fn verify(
     envelope: &v1::Envelope,
     payload_type: &'static str,

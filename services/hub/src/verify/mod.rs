@@ -31,7 +31,9 @@ use hansa_client::{
 };
 
 pub use members::Projection;
-pub use report::{Counts, CycleReport, Failure, HubMicros, Mismatch, ProjectionReport, Report};
+pub use report::{
+    Counts, CycleReport, Failure, HubMicros, Loss, Mismatch, ProjectionReport, Report,
+};
 pub use source::Source;
 
 use crate::sequencer::state::ReplayCache;
@@ -143,6 +145,11 @@ impl Verification {
     async fn decide(&mut self, item: &Item, opened: &Opened) -> Result<(), Failure> {
         if let (0, Opened::Facts(written)) = (item.seq, opened) {
             self.begin(written)?;
+        } else if let Opened::Facts(written) = opened
+            && let Some(reopened) = fold::reopened(written)
+        {
+            self.chain.reopen(reopened)?;
+            self.named()?;
         }
         for seq in self.fold.repeats(item, opened) {
             if self.firsts.get(seq).is_none() {
@@ -163,19 +170,29 @@ impl Verification {
                 .into());
         };
         self.chain.begin(genesis)?;
+        self.named()
+    }
+
+    /// The log has this name from here on: what was said elsewhere under it can be compared.
+    fn named(&mut self) -> Result<(), Failure> {
         let Some(verifier) = self.chain.verifier() else {
             return Ok(());
         };
-        if let Some(known) = self
-            .verifier_key
-            .as_ref()
-            .filter(|known| *known != verifier)
+        let size = self.chain.size();
+        if let Some(known) = &self.verifier_key
+            && known.name() == verifier.name()
+            && known != verifier
         {
-            return Err(Mismatch::new("the log's key", verifier, known).at(0).into());
+            return Err(Mismatch::new("the log's key", verifier, known)
+                .at(size)
+                .into());
         }
         let Some((path, note)) = &self.anchor else {
             return Ok(());
         };
+        if note.lines().next() != Some(verifier.name()) {
+            return Ok(());
+        }
         let what = format!("the checkpoint kept in {}", path.display());
         let anchored = verifier
             .open(note)
@@ -189,6 +206,29 @@ impl Verification {
         }
         self.anchored = Some(anchored);
         Ok(())
+    }
+
+    /// What was said elsewhere under names that the log does not have.
+    fn compare_names(&self) -> Result<(), Mismatch> {
+        let Some(verifier) = self.chain.verifier() else {
+            return Ok(());
+        };
+        if let Some(known) = self
+            .verifier_key
+            .as_ref()
+            .filter(|known| *known != verifier)
+        {
+            return Err(Mismatch::new("the log's key", verifier, known).at(0));
+        }
+        match &self.anchor {
+            Some((path, note)) if self.anchored.is_none() => {
+                let what = format!("the checkpoint kept in {}", path.display());
+                let error = verifier.open(note).err();
+                let recorded = error.map_or_else(|| "not compared".to_owned(), |e| e.to_string());
+                Err(Mismatch::new(what, recorded, verifier))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn compare_anchor(&self) -> Result<(), Mismatch> {
@@ -214,6 +254,7 @@ impl Verification {
 
     fn finish(mut self) -> Result<Report, Failure> {
         self.compare_global()?;
+        self.compare_names()?;
         let global = &self.fold.global;
         let what = "the sums of the alliance at the end";
         global
@@ -239,6 +280,7 @@ impl Verification {
                 .verifier()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            lost: self.chain.lost().to_vec(),
             size: self.size,
             root: hex(&self.chain.root()),
             currency: global.currency().to_string(),

@@ -126,8 +126,10 @@ impl From<CallError> for Failure {
 pub struct Report {
     /// Name of the log.
     pub origin: String,
-    /// Verifier key of the log in C2SP form, as its first entry says.
+    /// Verifier key of the log in C2SP form, as its entries say.
     pub verifier_key: String,
+    /// What was signed under an earlier name and is lost, oldest first.
+    pub lost: Vec<Loss>,
     /// Number of entries.
     pub size: u64,
     /// Root of the tree over them, hexadecimal.
@@ -146,6 +148,17 @@ pub struct Report {
     pub projection: Option<ProjectionReport>,
     /// Cycles, oldest first.
     pub cycles: Vec<CycleReport>,
+}
+
+/// Entries that a log signed under an earlier name, and lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The name.
+    pub origin: String,
+    /// The first entry that is lost. In the log as it is now, the entry at this place says so.
+    pub first: u64,
+    /// Number of entries that are lost, as far as is known.
+    pub entries: u64,
 }
 
 /// Numbers of a log.
