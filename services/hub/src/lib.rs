@@ -5,9 +5,11 @@
 //! - [`sequencer`] - order, decisions, commits, projections
 //! - [`tlog`] - the Merkle tree, checkpoints, proofs
 //! - [`verify`] - the whole log decided again
+//! - [`audit`] - the auditor, beside the traffic
 //! - [`cli`] - the program `hansa`
 
 pub mod anchor;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -28,6 +28,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::T
 
 use crate::{
     anchor::Anchoring,
+    audit::{Audit, AuditOptions},
     auth::Authenticator,
     clock::Clock,
     convert::timestamp,
@@ -99,6 +100,8 @@ pub struct ServerOptions {
     pub peer_authority: Option<PathBuf>,
     /// Written with the address when calls are taken.
     pub ready_file: Option<PathBuf>,
+    /// Who audits the log.
+    pub audit: AuditOptions,
 }
 
 /// Runs until `shutdown`; finishes what it accepted before it returns.
@@ -140,8 +143,9 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         .advertise
         .clone()
         .unwrap_or_else(|| format!("{scheme}://{address}"));
+    let audit = Arc::new(Audit::new(options.audit.clone()));
     let api = Api(Arc::new(Shared {
-        sequencer,
+        sequencer: sequencer.clone(),
         registry: registry.clone(),
         auth: Authenticator::new(registry.clone(), clock.clone(), &options.audience),
         clock: clock.clone(),
@@ -150,6 +154,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         ownership: ownership.clone(),
         signer: Arc::clone(&signer),
         alias_key: home.alias_key()?,
+        audit: Arc::clone(&audit),
         shutdown: shutdown.clone(),
     }));
 
@@ -166,6 +171,8 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         serving,
         shutdown: shutdown.clone(),
         metrics: Metrics::default(),
+        sequencer,
+        audit,
     };
     let keeper: JoinHandle<anyhow::Result<()>> =
         tokio::spawn(async move { keeper.run(jobs).await });
@@ -345,6 +352,8 @@ struct Keeper {
     serving: watch::Sender<bool>,
     shutdown: CancellationToken,
     metrics: Metrics,
+    sequencer: Sequencer,
+    audit: Arc<Audit>,
 }
 
 impl Keeper {
@@ -504,7 +513,20 @@ impl Keeper {
         };
         let confirmed_at = (self.store.kind() == Kind::Postgres).then(Instant::now);
         self.ownership.set(Role::Owner { confirmed_at });
+        let audited = CancellationToken::new();
+        let name = format!("hansa-{}", self.owner);
+        let auditor = self.audit.start(
+            &self.options.database,
+            &name,
+            &self.sequencer,
+            audited.clone(),
+        );
         let stop = driver.run(jobs, epoch).await;
+        audited.cancel();
+        if let Some(auditor) = auditor {
+            // It saves what it has; a thread that panicked has told so.
+            let _ = tokio::task::spawn_blocking(move || auditor.join()).await;
+        }
         beats.abort();
         // Behind its end it cannot set the role any more.
         let _ = beats.await;

@@ -38,19 +38,28 @@ impl Fold<'_> {
         {
             return Err(OutcomeCode::LimitExceeded);
         }
-        if !self
-            .global
-            .within_caps(&parts, terms.pending, self.ctx.decided_at)
-        {
-            return Err(OutcomeCode::LimitExceeded);
-        }
-        let keys = lot_keys(self.ctx.pos, &parts);
         let posts_at = terms.pending.then(|| {
             terms.window_end(
                 message.event_time,
                 self.global.programme(message.event_time).zone,
             )
         });
+        // A window that is over by the hub's clock has nothing left to wait for.
+        let posts_at = posts_at.filter(|at| *at > self.ctx.decided_at);
+        let expires_at = self.expires_at(message.event_time);
+        // Points that are born expired repay nothing.
+        let debts = if expires_at > self.ctx.decided_at {
+            self.member.debts()
+        } else {
+            &[]
+        };
+        if !self
+            .global
+            .within_caps(&parts, posts_at.is_some(), debts, self.ctx.decided_at)
+        {
+            return Err(OutcomeCode::LimitExceeded);
+        }
+        let keys = lot_keys(self.ctx.pos, &parts);
         let accrual = NewAccrual {
             merchant: message.sender,
             contract,
@@ -62,13 +71,11 @@ impl Fold<'_> {
             bonus_points: total - base,
             ..Accepted::new(state, total)
         };
-        // A window that is over by the hub's clock has nothing left to wait for.
-        if let Some(posts_at) = posts_at.filter(|at| *at > self.ctx.decided_at) {
+        if let Some(posts_at) = posts_at {
             self.push(Change::Pended { accrual, posts_at });
             self.activity(message.event_time);
             return Ok(accepted(MessageState::Pending).due_at(posts_at));
         }
-        let expires_at = self.expires_at(message.event_time);
         self.push(Change::Accrued {
             accrual,
             expires_at,

@@ -4,6 +4,7 @@
 
 pub mod alliance_file;
 pub mod apply;
+pub mod audit;
 pub mod bench;
 pub mod connect;
 pub mod cycle;
@@ -62,6 +63,8 @@ enum Command {
     Status(status::Args),
     /// Decide the whole log again and compare, or check one receipt.
     Verify(Box<verify::Args>),
+    /// Audit a log by code of its own: derive every journal a second time and compare.
+    Audit(audit::Args),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -113,6 +116,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Liability(args) => liability::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hansa", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

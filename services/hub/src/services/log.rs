@@ -261,6 +261,11 @@ impl LogService for Api {
             .await?;
         self.0.ownership.check()?;
         (status.resident_bytes, status.peak_resident_bytes) = memory::resident();
+        let audit = self.0.audit.status().await?;
+        status.audited_size = audit.size;
+        status.audit_finding = audit
+            .finding
+            .map_or_else(String::new, |found| found.to_string());
         ok(status)
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use crate::{
+    audit::Audit,
     auth::{Authenticator, Caller},
     clock::Clock,
     error::HubError,
@@ -46,6 +47,8 @@ pub struct Shared {
     pub signer: Arc<Signer>,
     /// Hashes enrolment keys.
     pub alias_key: ring::hmac::Key,
+    /// Whether the auditor agrees.
+    pub audit: Arc<Audit>,
     /// The process is to end.
     pub shutdown: CancellationToken,
 }

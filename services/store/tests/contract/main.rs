@@ -6,6 +6,7 @@
 )]
 
 mod appending;
+mod auditing;
 mod crash;
 mod fixture;
 mod gate;
