@@ -18,6 +18,10 @@ pub const BATCH_PAYLOAD_TYPE: &str = "application/vnd.hansa.batch.v1+protobuf";
 /// Payload type of `Facts` that the hub signs.
 pub const FACTS_PAYLOAD_TYPE: &str = "application/vnd.hansa.facts.v1+protobuf";
 
+/// Payload type of a `CycleCertificate` that the hub signs.
+pub const CYCLE_CERTIFICATE_PAYLOAD_TYPE: &str =
+    "application/vnd.hansa.cycle-certificate.v1+protobuf";
+
 /// Domain of `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "hansa.v1";
 

@@ -13,7 +13,12 @@ from lxml import etree
 
 PACKAGES = ("camt053", "pain001", "sepaxml")
 SAMPLES = ROOT / "services" / "bank" / "tests" / "samples"
-PAYMENT_FILES = sorted((ROOT / "services" / "bank" / "tests" / "golden").glob("pain001-*.xml"))
+# Those of the bank's own tests, and those that the hub makes of the golden example.
+PAYMENT_FILES = sorted(
+    path
+    for folder in ("services/bank/tests/golden", "tests/fixtures/finance")
+    for path in (ROOT / folder).glob("pain001-*.xml")
+)
 
 
 def schema_files(message):

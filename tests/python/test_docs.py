@@ -21,6 +21,14 @@ def test_every_reason_of_a_refused_call_is_documented():
     assert documented("Refused calls") == reasons
 
 
+def test_every_refused_step_of_finance_is_documented():
+    codes = set(re.findall(r'=> "([A-Z_]+)"', text_of("settlement/src/finance/refusal.rs")))
+    for path in (ROOT / "services/hub/src").rglob("*.rs"):
+        codes |= set(re.findall(r'Reason::Ledger \{\s*code: "([A-Z_]+)"', path.read_text()))
+    assert len(codes) > 40
+    assert documented("Refused steps of finance") == codes
+
+
 def test_every_outcome_is_documented():
     codes = set(re.findall(r"^  RESULT_CODE_([A-Z_]+) = [1-9]", text_of("proto/hansa/v1/types.proto"), re.MULTILINE))
     assert len(codes) > 20

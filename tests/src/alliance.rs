@@ -42,3 +42,32 @@ pub fn merchant(id: &str, state: v1::MerchantState, contract: v1::Contract) -> v
         contract: Some(contract),
     }
 }
+
+/// Where a merchant is paid; the hub's own account for the empty id. Made up, with check digits that hold.
+#[must_use]
+pub fn bank_details(id: &str) -> v1::BankDetails {
+    let (holder, iban, town, country) = match id {
+        "" => ("Hansa Clearing", "DE89370400440532013000", "Hamburg", "DE"),
+        "a" => ("Alster Apotheke", "NL91ABNA0417164300", "Amsterdam", "NL"),
+        "f" => (
+            "Fischmarkt & S\u{f6}hne",
+            "BE68539007547034",
+            "Brugge",
+            "BE",
+        ),
+        "t" => (
+            "Tuchhaus Trave",
+            "FR1420041010050500013M02606",
+            "Calais",
+            "FR",
+        ),
+        other => (other, "DE02120300000000202051", "Berlin", "DE"),
+    };
+    v1::BankDetails {
+        holder_name: holder.into(),
+        iban: iban.into(),
+        town_name: town.into(),
+        country_code: country.into(),
+        ..v1::BankDetails::default()
+    }
+}

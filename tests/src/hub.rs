@@ -130,6 +130,12 @@ impl TestHub {
         self.folder.path().join("data")
     }
 
+    /// What it runs on.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.how.database
+    }
+
     /// The time that it and its clients live by.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
@@ -154,6 +160,9 @@ impl TestHub {
         if let Err(ended) = self.try_start().await {
             panic!("the hub ended with {}:\n{}", ended.status, ended.log);
         }
+        if self.how.clock.is_test() {
+            self.follow_clock().await;
+        }
         let served = self
             .operator()
             .call(v1::GetStatusRequest {}, async |hub: Hub, request| {
@@ -163,6 +172,21 @@ impl TestHub {
         if let Err(refusal) = served {
             panic!("the hub does not serve: {refusal}");
         }
+    }
+
+    /// Clients live by the hub's test clock as it stands: its log may be ahead of what they know of it.
+    ///
+    /// # Panics
+    /// When the hub refuses.
+    pub async fn follow_clock(&self) {
+        let now = self
+            .connection()
+            .call(v1::GetClockRequest {}, async |hub: Hub, request| {
+                hub.test_clock().get_clock(request).await
+            })
+            .await
+            .unwrap();
+        self.how.clock.set(micros(&now.now.unwrap()));
     }
 
     /// Starts it.
@@ -194,6 +218,13 @@ impl TestHub {
     /// What it runs on from its next start on.
     pub fn change_database(&mut self, database: Database) {
         self.how.database = database;
+    }
+
+    /// The name of its log, from its next start on.
+    pub fn change_origin(&mut self, origin: &str) {
+        self.how
+            .arguments
+            .extend(["--origin".to_owned(), origin.to_owned()]);
     }
 
     /// Whether it has a test clock, from its next start on.
@@ -432,6 +463,27 @@ impl TestHub {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the projection does not catch up");
+    }
+
+    /// Has `hansa verify` decide the whole log again from the database, beside the hub.
+    ///
+    /// # Panics
+    /// When it finds anything.
+    pub async fn verify(&self) {
+        let mut command = std::process::Command::new(crate::binary::path());
+        command.arg("verify").arg("--data-dir").arg(self.data_dir());
+        if let Some(url) = self.how.database.url() {
+            command.args(["--database", url]);
+        }
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
     }
 
     /// A file of its data directory.

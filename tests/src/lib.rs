@@ -10,16 +10,20 @@
 )]
 
 pub mod alliance;
+pub mod bank;
 pub mod binary;
 pub mod body;
 pub mod check;
+pub mod clerk;
 pub mod cli;
 pub mod clock;
 pub mod database;
 pub mod hub;
 pub mod load;
+pub mod march;
 pub mod merchant;
 pub mod process;
+pub mod shop;
 
 /// Makes of each `async fn name(database: Database)` two tests, `name::sqlite` and `name::postgres`: one contract suite
 /// for both databases. Without PostgreSQL the second says SKIPPED, or fails where it is required.

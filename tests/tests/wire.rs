@@ -23,10 +23,12 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     "hansa.v1.AllianceService",
     "hansa.v1.CycleService",
+    "hansa.v1.DisputeService",
     "hansa.v1.ExchangeService",
+    "hansa.v1.FinanceService",
     "hansa.v1.LogService",
     "hansa.v1.MemberService",
     "hansa.v1.StatementService",

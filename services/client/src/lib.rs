@@ -52,16 +52,21 @@
 //! | [`hub`] | the connection: calls, streams, retries, typed errors |
 //! | [`outbox`] | what is not acknowledged yet, on disk |
 //! | [`leaf`], [`note`], [`proof`] | leaves, checkpoints, Merkle proofs, receipts |
+//! | [`kept`], [`json`], [`certificate`], [`assignment`] | receipts on disk, certificates of cycles, which cycle each message is in |
 //! | [`time`] | instants on the wire |
 //!
 //! The hub uses the modules of the wire (`keys`, `dsse`, `token`, `message`, `leaf`, `time`) too, so that both sides
 //! of a signature and of a field rule are one implementation. This crate knows no tier above `hansa-proto`. All
 //! cryptography is ring's. No function but [`time::system_now_micros`] reads the wall clock.
 
+pub mod assignment;
 pub mod batch;
+pub mod certificate;
 pub mod dsse;
 pub mod hub;
 pub mod ids;
+pub mod json;
+pub mod kept;
 pub mod keys;
 pub mod leaf;
 pub mod message;

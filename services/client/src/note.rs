@@ -88,6 +88,12 @@ impl LogVerifier {
         &self.name
     }
 
+    /// The key.
+    #[must_use]
+    pub const fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
     /// The key hash that stands in front of each of this key's signatures.
     #[must_use]
     pub const fn key_hash(&self) -> u32 {

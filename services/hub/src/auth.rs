@@ -9,9 +9,11 @@ use hansa_client::{
     keys::VerifyingKey,
     token::{self, KeyOwner, TokenError, Validation, Verified},
 };
+use hansa_proto::v1::OperatorRole;
 use tonic::metadata::MetadataMap;
 
 use crate::{
+    authority::role_missing,
     clock::Clock,
     error::{HubError, Reason},
     registry::{KeyRecord, Owner, Registry, SharedRegistry},
@@ -33,6 +35,12 @@ pub enum Caller {
     Operator {
         /// Key that signed the token.
         key_id: String,
+        /// Who holds it.
+        holder: String,
+        /// May change terms, merchants and keys, and close cycles by hand.
+        administrator: bool,
+        /// May propose, approve, pay, reconcile and answer disputes.
+        finance: bool,
     },
     /// A merchant.
     Merchant {
@@ -44,14 +52,31 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// The operator, or a refusal.
+    /// Any person of the operator, whatever its roles: who may read everything.
     pub fn operator(&self) -> Result<&str, HubError> {
         match self {
-            Self::Operator { key_id } => Ok(key_id),
-            Self::Merchant { .. } => Err(HubError::new(
-                Reason::PermissionDenied,
-                "only an operator may do this; sign the token with an operator's key and iss \"operator\"",
-            )),
+            Self::Operator { key_id, .. } => Ok(key_id),
+            Self::Merchant { .. } => Err(operators_only()),
+        }
+    }
+
+    /// A person who may change terms, merchants and keys, and close cycles by hand.
+    pub fn administrator(&self) -> Result<(), HubError> {
+        match self {
+            Self::Operator { administrator, .. } if *administrator => Ok(()),
+            Self::Operator { .. } => Err(role_missing(OperatorRole::Administrator)),
+            Self::Merchant { .. } => Err(operators_only()),
+        }
+    }
+
+    /// The name of a person who may propose, approve, pay, reconcile and answer disputes.
+    pub fn finance(&self) -> Result<&str, HubError> {
+        match self {
+            Self::Operator {
+                finance, holder, ..
+            } if *finance => Ok(holder),
+            Self::Operator { .. } => Err(role_missing(OperatorRole::Finance)),
+            Self::Merchant { .. } => Err(operators_only()),
         }
     }
 
@@ -69,7 +94,7 @@ impl Caller {
     /// How the log names it.
     pub fn actor(&self) -> String {
         match self {
-            Self::Operator { key_id } => format!("operator:{key_id}"),
+            Self::Operator { key_id, .. } => format!("operator:{key_id}"),
             Self::Merchant { slug, .. } => format!("merchant:{slug}"),
         }
     }
@@ -120,6 +145,9 @@ impl Authenticator {
         match &key.owner {
             Owner::Operator => Ok(Caller::Operator {
                 key_id: verified.kid.clone(),
+                holder: key.person(&verified.kid).to_owned(),
+                administrator: key.grants(OperatorRole::Administrator),
+                finance: key.grants(OperatorRole::Finance),
             }),
             Owner::Merchant(slug) => {
                 let index = registry
@@ -176,6 +204,13 @@ fn key_owner(record: &KeyRecord) -> Option<KeyOwner> {
         key: VerifyingKey::from_bytes(&record.public_key).ok()?,
         issuer,
     })
+}
+
+fn operators_only() -> HubError {
+    HubError::new(
+        Reason::PermissionDenied,
+        "only an operator may do this; sign the token with an operator's key and iss \"operator\"",
+    )
 }
 
 fn unknown_key(kid: &str) -> HubError {

@@ -10,7 +10,10 @@ use ledger::{
 use prost_types::Timestamp;
 use rust_decimal::Decimal;
 
-use crate::error::{FieldError, HubError};
+use crate::{
+    error::{FieldError, HubError},
+    settlement_terms,
+};
 
 const DEFAULT_MAX_LATE_SECONDS: i64 = 30 * 86_400;
 const DEFAULT_TTL_SECONDS: i64 = 15 * 60;
@@ -70,7 +73,7 @@ impl Fields {
         })
     }
 
-    fn money(&mut self, field: &str, text: &str) -> Option<i64> {
+    pub(crate) fn money(&mut self, field: &str, text: &str) -> Option<i64> {
         if text.is_empty() {
             return None;
         }
@@ -92,7 +95,7 @@ impl Fields {
         micros
     }
 
-    fn rate(&mut self, field: &str, text: &str) -> Rate {
+    pub(crate) fn rate(&mut self, field: &str, text: &str) -> Rate {
         let value = self.decimal(field, text);
         Rate::new(value).unwrap_or_else(|error| {
             self.broken(field, "RATE", format!("{text}: {error}"));
@@ -109,10 +112,11 @@ impl Fields {
     }
 }
 
-/// Terms of the programme, and when its cycles close.
+/// Terms of the programme, and when its cycles close. `merchant` tells a slug's index.
 pub fn programme(
     fields: &mut Fields,
     p: &v1::Programme,
+    merchant: impl Fn(&str) -> Option<ledger::MerchantIx>,
 ) -> Option<(ProgrammeTerms, CycleSchedule)> {
     use v1::{CycleSchedule as Schedule, ExpiryRule as Expiry, NegativeBalancePolicy as Negative};
     let currency = Currency::new(&p.currency_code).map_err(|error| {
@@ -169,7 +173,7 @@ pub fn programme(
         zone: zone?,
         expiry,
         negative_balance,
-        settlement: ledger::SettlementTerms::default(),
+        settlement: settlement_terms::programme(fields, p, merchant),
     };
     Some((terms, schedule))
 }
@@ -217,7 +221,7 @@ pub fn contract(fields: &mut Fields, at: &str, c: &v1::Contract) -> ContractTerm
             i64::try_from(value).unwrap_or(i64::MAX)
         }
     };
-    let terms = ContractTerms {
+    let mut terms = ContractTerms {
         earn_rate: fields.rate(&path("earn_rate"), &c.earn_rate),
         computed_by: if c.merchant_computes_points {
             PointsComputedBy::Merchant
@@ -247,6 +251,7 @@ pub fn contract(fields: &mut Fields, at: &str, c: &v1::Contract) -> ContractTerm
         settlement_account: c.settlement_account.clone(),
         ..ContractTerms::plain(funding, Rate::ONE)
     };
+    settlement_terms::contract(fields, at, c, &mut terms);
     if !terms.is_valid() {
         let text = "a number is out of range (bps 0-10000, days 0-36500, no negative amounts), or accruals stay \
                     pending without return_days";

@@ -93,6 +93,19 @@ fn with_programme_defaults(
         if wanted.negative_balance() == v1::NegativeBalancePolicy::Unspecified {
             wanted.negative_balance = old.negative_balance;
         }
+        if wanted.netting_method.is_empty() {
+            wanted.netting_method.clone_from(&old.netting_method);
+        }
+        if wanted.loss_shares.is_empty() {
+            wanted.loss_shares.clone_from(&old.loss_shares);
+        }
+        if wanted.bank_details.is_none() {
+            wanted.bank_details.clone_from(&old.bank_details);
+        }
+        if wanted.warning_thresholds_bps.is_empty() {
+            let old = &old.warning_thresholds_bps;
+            wanted.warning_thresholds_bps.clone_from(old);
+        }
     } else {
         if wanted.cycle_schedule() == v1::CycleSchedule::Unspecified {
             wanted.cycle_schedule = v1::CycleSchedule::Monthly.into();
@@ -196,8 +209,59 @@ fn programme_fields(p: &v1::Programme) -> Fields {
                 .trim_start_matches("CYCLE_SCHEDULE_")
                 .into(),
         ),
+        ("netting_method", p.netting_method.clone()),
+        ("loss_shares", loss_shares(&p.loss_shares)),
+        ("bank_details", bank_details(p.bank_details.as_ref())),
+        ("warning_thresholds_bps", numbers(&p.warning_thresholds_bps)),
         ("effective_time", instant(p.effective_time.as_ref())),
     ]
+}
+
+/// Who, share, limit: `grocery:2500 up to 1000.00 hub:10000`.
+fn loss_shares(shares: &[v1::LossShare]) -> String {
+    let shown = |share: &v1::LossShare| {
+        let who = if share.merchant_id.is_empty() {
+            "hub"
+        } else {
+            &share.merchant_id
+        };
+        let limit = if share.limit.is_empty() {
+            String::new()
+        } else {
+            format!(" up to {}", share.limit)
+        };
+        format!("{who}:{}{limit}", share.share_bps)
+    };
+    let shares: Vec<String> = shares.iter().map(shown).collect();
+    shares.join(" ")
+}
+
+fn numbers(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    numbers.join(" ")
+}
+
+/// Account, holder and address, what there is of them.
+fn bank_details(bank: Option<&v1::BankDetails>) -> String {
+    let Some(bank) = bank else {
+        return String::new();
+    };
+    let parts = [
+        &bank.iban,
+        &bank.bic,
+        &bank.holder_name,
+        &bank.street_name,
+        &bank.building_number,
+        &bank.post_code,
+        &bank.town_name,
+        &bank.country_code,
+    ];
+    let parts: Vec<&str> = parts
+        .into_iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join(" / ")
 }
 
 fn merchant_fields(m: &v1::Merchant) -> Fields {
@@ -260,6 +324,13 @@ fn merchant_fields(m: &v1::Merchant) -> Fields {
         ("contract.exposure_redemption_bps", exposure),
         ("contract.dispute_days", number(c.dispute_days)),
         ("contract.tax_category", c.tax_category.clone()),
+        ("contract.tax_rate_percent", c.tax_rate_percent.clone()),
+        ("contract.minimum_payout", c.minimum_payout.clone()),
+        ("contract.holdback_bps", number(c.holdback_bps)),
+        (
+            "contract.bank_details",
+            bank_details(c.bank_details.as_ref()),
+        ),
         ("contract.settlement_account", c.settlement_account.clone()),
         (
             "contract.effective_time",

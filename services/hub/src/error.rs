@@ -50,6 +50,17 @@ pub enum Reason {
     NotFound,
     /// The request contradicts the state: says what to do first.
     FailedPrecondition,
+    /// The cycle is not closed yet.
+    CycleNotClosed,
+    /// More bytes than a call may have.
+    CallTooLarge,
+    /// What finance's rules refuse, under a name of their own.
+    Ledger {
+        /// Stable name.
+        code: &'static str,
+        /// The gRPC status code that carries it.
+        status: Code,
+    },
     /// Limit of this merchant on rate or concurrency.
     LimitExceeded,
     /// The hub does not own the log now; send the same bytes again.
@@ -85,6 +96,9 @@ impl Reason {
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::NotFound => "NOT_FOUND",
             Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::CycleNotClosed => "CYCLE_NOT_CLOSED",
+            Self::CallTooLarge => "CALL_TOO_LARGE",
+            Self::Ledger { code, .. } => code,
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::NotOwner => "NOT_OWNER",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
@@ -111,9 +125,11 @@ impl Reason {
             Self::EnvelopeInvalid
             | Self::PayloadUndecodable
             | Self::BatchTooLarge
-            | Self::FieldViolations => Code::InvalidArgument,
+            | Self::FieldViolations
+            | Self::CallTooLarge => Code::InvalidArgument,
             Self::NotFound => Code::NotFound,
-            Self::FailedPrecondition => Code::FailedPrecondition,
+            Self::FailedPrecondition | Self::CycleNotClosed => Code::FailedPrecondition,
+            Self::Ledger { status, .. } => status,
             Self::LimitExceeded => Code::ResourceExhausted,
             Self::NotOwner | Self::StoreUnavailable | Self::ShuttingDown => Code::Unavailable,
             Self::Internal => Code::Internal,

@@ -8,24 +8,46 @@ use hansa_settlement::{
 };
 
 use crate::{
+    authority,
     convert::{self, Fields, micros},
     error::{HubError, Reason},
+    finance,
     registry::Registry,
 };
 
-/// Applies a fact of entry `seq`, decided at `decided_at` (microseconds), or says why it cannot stand.
+/// Where facts stand in the log, and who asked for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The entry.
+    pub seq: u64,
+    /// When it was decided, microseconds.
+    pub decided_at: i64,
+    /// Who asked, as `Facts.actor` has it.
+    pub actor: &'a str,
+}
+
+/// Applies a fact, or says why it cannot stand.
 pub fn apply(
     global: &mut Global,
     registry: &mut Registry,
     fact: &v1::Fact,
-    seq: u64,
-    decided_at: i64,
+    place: &Place<'_>,
 ) -> Result<(), HubError> {
+    let decided_at = place.decided_at;
+    authority::check(registry, fact, place.actor, decided_at)?;
     let context = Context {
         decided_at: Instant(decided_at),
-        pos: Pos::new(seq, 0),
+        pos: Pos::new(place.seq, 0),
     };
-    if let (Some(v1::fact::Fact::Programme(p)), None) = (&fact.fact, registry.programme()) {
+    let finance = match &fact.fact {
+        Some(fact) => finance::read::finance_fact(global, registry, fact, place.actor)?,
+        None => None,
+    };
+    if let Some(finance_fact) = finance {
+        global
+            .apply_finance(&finance_fact, &context)
+            .map_err(|refusal| finance::refused(&refusal))?;
+    } else if let (Some(v1::fact::Fact::Programme(p)), None) = (&fact.fact, registry.programme()) {
         *global = first_programme(p, decided_at)?;
     } else {
         for ledger_fact in ledger_facts(global, registry, fact, decided_at)? {
@@ -56,7 +78,8 @@ pub fn blank() -> Global {
 
 fn first_programme(p: &v1::Programme, decided_at: i64) -> Result<Global, HubError> {
     let mut fields = Fields::default();
-    let terms = convert::programme(&mut fields, p);
+    // Nobody has joined yet.
+    let terms = convert::programme(&mut fields, p, |_| None);
     let Some((terms, schedule)) = fields.finish(terms)? else {
         return Err(HubError::internal(
             "a programme without terms and without a broken field",
@@ -89,8 +112,9 @@ fn ledger_facts(
 ) -> Result<Vec<Fact>, HubError> {
     use v1::fact::Fact as F;
     let mut fields = Fields::default();
+    let index = |slug: &str| registry.merchant(slug).map(MerchantIx);
     let facts = match &fact.fact {
-        Some(F::Programme(p)) => match convert::programme(&mut fields, p) {
+        Some(F::Programme(p)) => match convert::programme(&mut fields, p, index) {
             Some((terms, schedule)) => {
                 if schedule != global.schedule() {
                     fields.broken(
@@ -107,13 +131,10 @@ fn ledger_facts(
             None => Vec::new(),
         },
         Some(F::Merchant(m)) => merchant(&mut fields, registry, m, decided_at),
-        Some(F::Promotion(p)) => {
-            let index = |slug: &str| registry.merchant(slug).map(MerchantIx);
-            convert::promotion(&mut fields, p, index)
-                .map(Fact::Promotion)
-                .into_iter()
-                .collect()
-        }
+        Some(F::Promotion(p)) => convert::promotion(&mut fields, p, index)
+            .map(Fact::Promotion)
+            .into_iter()
+            .collect(),
         Some(F::CycleCut(cut)) => {
             vec![Fact::CycleCut {
                 closes_at: effective(cut.closes_at.as_ref(), decided_at),
@@ -134,7 +155,18 @@ fn ledger_facts(
             | F::KeyRegistered(_)
             | F::KeyRevoked(_)
             | F::MembersEnrolled(_)
-            | F::AdvanceTo(_),
+            | F::LogReopened(_)
+            | F::AdvanceTo(_)
+            | F::CycleAudited(_)
+            | F::ProposalMade(_)
+            | F::ProposalDecided(_)
+            | F::PaymentsSubmitted(_)
+            | F::BankReportImported(_)
+            | F::ExceptionExplained(_)
+            | F::DisputeRaised(_)
+            | F::DisputeAnswered(_)
+            | F::DisputeEscalated(_)
+            | F::DisputeRuled(_),
         )
         | None => Vec::new(),
     };

@@ -18,7 +18,7 @@ use tonic::{
 use tower::{Layer, Service, ServiceExt as _};
 
 use crate::{
-    error::HubError,
+    error::{HubError, Reason},
     intake,
     ownership::{Ownership, Role},
 };
@@ -118,17 +118,27 @@ impl Peers {
 /// Whether a call of ours only reads. What others do stands in the log before it is answered.
 fn reads(path: &str) -> bool {
     let method = path.rsplit('/').next().unwrap_or_default();
-    path.starts_with(OURS) && (method.starts_with("Get") || method.starts_with("List"))
+    let reading = ["Get", "List", "Compare", "Preview"];
+    path.starts_with(OURS) && reading.iter().any(|verb| method.starts_with(verb))
 }
 
 /// Calls that are too long to be decoded never reach a handler; their refusal gets the reason that they all have.
-fn explained(response: Response<Body>) -> Response<Body> {
+fn explained(path: &str, response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
     let too_long = headers
         .get(Status::GRPC_STATUS)
         .is_some_and(|code| code == TOO_LONG);
     if too_long && !headers.contains_key(DETAILS) {
-        return Status::from(intake::too_large()).into_http();
+        let exchange = path.contains("ExchangeService");
+        let refusal = if exchange {
+            intake::too_large()
+        } else {
+            HubError::new(
+                Reason::CallTooLarge,
+                "the call is too long; send less in one call",
+            )
+        };
+        return Status::from(refusal).into_http();
     }
     response
 }
@@ -152,7 +162,8 @@ where
         let address = match self.peers.ownership.role() {
             Role::FrontEnd { address } if request.uri().path().starts_with(OURS) => address,
             Role::FrontEnd { .. } | Role::Owner { .. } | Role::Starting => {
-                let reads = reads(request.uri().path());
+                let path = request.uri().path().to_owned();
+                let reads = reads(&path);
                 let answer = self.inner.call(request);
                 let peers = Arc::clone(&self.peers);
                 return Box::pin(async move {
@@ -160,7 +171,7 @@ where
                     // What an owner has read may be from before a takeover that it has not noticed yet.
                     match peers.ownership.check() {
                         Err(error) if reads => Ok(Status::from(error).into_http()),
-                        Ok(()) | Err(_) => Ok(explained(answer)),
+                        Ok(()) | Err(_) => Ok(explained(&path, answer)),
                     }
                 });
             }

@@ -16,6 +16,9 @@ pub const OPERATOR_KEY: &str = "operator.key.pem";
 /// File of the key under which enrolment keys are hashed.
 pub const ALIAS_KEY: &str = "alias.key";
 
+/// File of the newest signed checkpoint, kept outside the database.
+pub const CHECKPOINT: &str = "checkpoint.note";
+
 /// The directory.
 #[derive(Debug, Clone)]
 pub struct Home {

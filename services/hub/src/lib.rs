@@ -4,17 +4,21 @@
 //! - [`intake`] - from received bytes to messages that can be decided
 //! - [`sequencer`] - order, decisions, commits, projections
 //! - [`tlog`] - the Merkle tree, checkpoints, proofs
-//! - [`verify`] - the whole log decided again
+//! - [`verify`] - the whole log decided again; [`reopen`] - going on after a loss
+//! - [`audit`] - the auditor, beside the traffic
 //! - [`cli`] - the program `hansa`
 
 pub mod anchor;
+pub mod audit;
 pub mod auth;
+pub mod authority;
 pub mod cli;
 pub mod clock;
 pub mod convert;
 pub mod diff;
 pub mod error;
 pub mod facts;
+pub mod finance;
 pub mod forward;
 pub mod home;
 pub mod intake;
@@ -22,9 +26,11 @@ pub mod limits;
 pub mod memory;
 pub mod ownership;
 pub mod registry;
+pub mod reopen;
 pub mod sequencer;
 pub mod server;
 pub mod services;
+pub mod settlement_terms;
 pub mod signer;
 pub mod tlog;
 pub mod verify;

@@ -42,9 +42,27 @@ pub struct KeyRecord {
     pub valid_until: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
+    /// The person who holds an operator's key; empty: the key's id stands for the person.
+    pub holder: String,
+    /// What the holder of an operator's key may do, as on the wire; empty: everything.
+    pub operator_roles: Vec<i32>,
 }
 
 impl KeyRecord {
+    /// Who holds an operator's key: a name, or the key's id where it has none.
+    pub fn person<'a>(&'a self, key_id: &'a str) -> &'a str {
+        if self.holder.is_empty() {
+            key_id
+        } else {
+            &self.holder
+        }
+    }
+
+    /// Whether an operator's key has a role; one without roles has all that change something.
+    pub fn grants(&self, role: v1::OperatorRole) -> bool {
+        self.operator_roles.is_empty() || self.operator_roles.contains(&role.into())
+    }
+
     /// Whether what it signs at `at` counts.
     pub fn check(&self, key_id: &str, at: i64) -> Result<(), HubError> {
         if self.revoked_at.is_some() {
@@ -106,8 +124,10 @@ impl Registry {
                         from,
                         until,
                     );
+                    self.describe_key(key);
                 }
             }
+            Some(F::LogReopened(reopened)) => self.origin.clone_from(&reopened.origin),
             Some(F::Programme(p)) => self.programme = p.encode_to_vec(),
             Some(F::Merchant(m)) => {
                 if !self.by_slug.contains_key(&m.merchant_id) {
@@ -131,6 +151,7 @@ impl Registry {
                 let from = key.valid_from.as_ref().map_or(decided_at, micros);
                 let until = key.valid_until.as_ref().map(micros);
                 self.insert_key(key.key_id.clone(), owner, &key.public_key, from, until);
+                self.describe_key(key);
             }
             Some(F::KeyRevoked(revoked)) => {
                 if let Some(key) = self.keys.get_mut(&revoked.key_id) {
@@ -138,7 +159,22 @@ impl Registry {
                 }
             }
             // The ledger's own.
-            Some(F::MembersEnrolled(_) | F::AdvanceTo(_) | F::CycleCut(_) | F::CycleClosed(_))
+            Some(
+                F::MembersEnrolled(_)
+                | F::AdvanceTo(_)
+                | F::CycleCut(_)
+                | F::CycleClosed(_)
+                | F::CycleAudited(_)
+                | F::ProposalMade(_)
+                | F::ProposalDecided(_)
+                | F::PaymentsSubmitted(_)
+                | F::BankReportImported(_)
+                | F::ExceptionExplained(_)
+                | F::DisputeRaised(_)
+                | F::DisputeAnswered(_)
+                | F::DisputeEscalated(_)
+                | F::DisputeRuled(_),
+            )
             | None => {}
         }
     }
@@ -160,8 +196,17 @@ impl Registry {
             valid_from: from,
             valid_until: until,
             revoked_at: None,
+            holder: String::new(),
+            operator_roles: Vec::new(),
         };
         self.keys.insert(id, record);
+    }
+
+    fn describe_key(&mut self, key: &v1::Key) {
+        if let Some(record) = self.keys.get_mut(&key.key_id) {
+            record.holder.clone_from(&key.holder);
+            record.operator_roles.clone_from(&key.operator_roles);
+        }
     }
 
     /// A merchant's index in the ledger.
@@ -224,7 +269,18 @@ impl Registry {
                 Owner::Merchant(slug) => slug.clone(),
                 Owner::Hub | Owner::Operator => String::new(),
             },
+            holder: record.holder.clone(),
+            operator_roles: record.operator_roles.clone(),
         })
+    }
+}
+
+/// Who holds an operator's key that is to be registered.
+pub fn person(key: &v1::Key) -> &str {
+    if key.holder.is_empty() {
+        &key.key_id
+    } else {
+        &key.holder
     }
 }
 

@@ -13,8 +13,10 @@ use std::{
 use anyhow::Context as _;
 use hansa_proto::v1::{
     self, alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
-    exchange_service_server::ExchangeServiceServer, log_service_server::LogServiceServer,
-    member_service_server::MemberServiceServer, statement_service_server::StatementServiceServer,
+    dispute_service_server::DisputeServiceServer, exchange_service_server::ExchangeServiceServer,
+    finance_service_server::FinanceServiceServer, log_service_server::LogServiceServer,
+    member_service_server::MemberServiceServer, report_service_server::ReportServiceServer,
+    statement_service_server::StatementServiceServer,
     test_clock_service_server::TestClockServiceServer,
 };
 use hansa_store::{Kind, Store, StoreOptions};
@@ -24,12 +26,13 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::T
 
 use crate::{
     anchor::Anchoring,
+    audit::{Audit, AuditOptions},
     auth::Authenticator,
     clock::Clock,
     convert::timestamp,
     error::HubError,
     forward::ForwardLayer,
-    home::Home,
+    home::{CHECKPOINT, Home},
     limits::{LimitOptions, Limits},
     ownership::{Ownership, Role},
     registry::SharedRegistry,
@@ -95,6 +98,8 @@ pub struct ServerOptions {
     pub peer_authority: Option<PathBuf>,
     /// Written with the address when calls are taken.
     pub ready_file: Option<PathBuf>,
+    /// Who audits the log.
+    pub audit: AuditOptions,
 }
 
 /// Runs until `shutdown`; finishes what it accepted before it returns.
@@ -136,8 +141,9 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         .advertise
         .clone()
         .unwrap_or_else(|| format!("{scheme}://{address}"));
+    let audit = Arc::new(Audit::new(options.audit.clone()));
     let api = Api(Arc::new(Shared {
-        sequencer,
+        sequencer: sequencer.clone(),
         registry: registry.clone(),
         auth: Authenticator::new(registry.clone(), clock.clone(), &options.audience),
         clock: clock.clone(),
@@ -146,6 +152,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         ownership: ownership.clone(),
         signer: Arc::clone(&signer),
         alias_key: home.alias_key()?,
+        audit: Arc::clone(&audit),
         shutdown: shutdown.clone(),
     }));
 
@@ -162,6 +169,8 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         serving,
         shutdown: shutdown.clone(),
         metrics: Metrics::default(),
+        sequencer,
+        audit,
     };
     let keeper: JoinHandle<anyhow::Result<()>> =
         tokio::spawn(async move { keeper.run(jobs).await });
@@ -206,10 +215,12 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
 }
 
 /// Services that reflection lists for every hub.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 10] = [
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,
+    v1::dispute_service_server::SERVICE_NAME,
     v1::exchange_service_server::SERVICE_NAME,
+    v1::finance_service_server::SERVICE_NAME,
     v1::log_service_server::SERVICE_NAME,
     v1::member_service_server::SERVICE_NAME,
     v1::statement_service_server::SERVICE_NAME,
@@ -284,6 +295,13 @@ async fn serve_grpc(
         .add_service(MemberServiceServer::new(api.clone()))
         .add_service(CycleServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(StatementServiceServer::new(api.clone()))
+        .add_service(ReportServiceServer::new(api.clone()))
+        .add_service(
+            FinanceServiceServer::new(api.clone())
+                .max_decoding_message_size(large)
+                .max_encoding_message_size(large),
+        )
+        .add_service(DisputeServiceServer::new(api.clone()).max_decoding_message_size(large))
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)
         .serve_with_incoming_shutdown(incoming, drained)
@@ -341,6 +359,8 @@ struct Keeper {
     serving: watch::Sender<bool>,
     shutdown: CancellationToken,
     metrics: Metrics,
+    sequencer: Sequencer,
+    audit: Arc<Audit>,
 }
 
 impl Keeper {
@@ -478,7 +498,7 @@ impl Keeper {
     async fn own(&self, jobs: &mut Jobs, epoch: u64) -> Stop {
         let fenced = CancellationToken::new();
         let beats = self.spawn_heartbeat(epoch, fenced.clone());
-        let anchor = self.options.data_dir.join("checkpoint.note");
+        let anchor = self.options.data_dir.join(CHECKPOINT);
         let anchoring = match Anchoring::open(anchor, self.signer.verifier(), self.signer.origin())
         {
             Ok(anchoring) => anchoring,
@@ -508,7 +528,26 @@ impl Keeper {
         }
         let confirmed_at = (self.store.kind() == Kind::Postgres).then(Instant::now);
         self.ownership.set(Role::Owner { confirmed_at });
+        let audited = CancellationToken::new();
+        let name = format!("hansa-{}", self.owner);
+        let auditor = self.audit.start(
+            &self.options.database,
+            &name,
+            &self.sequencer,
+            audited.clone(),
+        );
+        let certifying = {
+            let (audit, sequencer) = (Arc::clone(&self.audit), self.sequencer.clone());
+            let cancel = audited.clone();
+            tokio::spawn(async move { audit.certify(&sequencer, &cancel).await })
+        };
         let stop = driver.run(jobs, epoch).await;
+        audited.cancel();
+        certifying.abort();
+        if let Some(auditor) = auditor {
+            // It saves what it has; a thread that panicked has told so.
+            let _ = tokio::task::spawn_blocking(move || auditor.join()).await;
+        }
         beats.abort();
         // Behind its end it cannot set the role any more.
         let _ = beats.await;

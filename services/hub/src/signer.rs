@@ -1,10 +1,10 @@
-//! The hub's own signature: on facts that it writes into the log, and on checkpoints.
+//! The hub's own signature: on facts that it writes into the log, on checkpoints, and on what it certifies.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hansa_client::{dsse, keys::SigningKey};
-use hansa_proto::{FACTS_PAYLOAD_TYPE, v1};
+use hansa_proto::{CYCLE_CERTIFICATE_PAYLOAD_TYPE, FACTS_PAYLOAD_TYPE, v1};
 use prost::Message as _;
 
 use crate::{
@@ -63,6 +63,11 @@ impl Signer {
             Bytes::from(facts.encode_to_vec()),
             &self.key,
         )
+    }
+
+    /// A cycle's certificate in a signed envelope.
+    pub fn cycle_certificate(&self, certificate: Bytes) -> v1::Envelope {
+        dsse::sign(CYCLE_CERTIFICATE_PAYLOAD_TYPE, certificate, &self.key)
     }
 
     /// The signed checkpoint of a tree.

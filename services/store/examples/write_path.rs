@@ -327,6 +327,7 @@ impl Bench {
             ids: ids.collect(),
             references: Vec::new(),
             aliases: Vec::new(),
+            evidence: Vec::new(),
             checkpoint: Some(CheckpointRow {
                 tree_size: self.next_seq,
                 note: "a note of some two hundred bytes ".repeat(6),

@@ -4,6 +4,7 @@ use crate::alias::{self, AliasRow};
 use crate::checkpoint::{self, CheckpointRow};
 use crate::entry::{self, EntryRow};
 use crate::error::StoreError;
+use crate::evidence::{self, EvidenceRow};
 use crate::gate;
 use crate::id::{self, IdRow};
 use crate::reference::{self, ReferenceRow};
@@ -21,6 +22,8 @@ pub struct Group {
     pub references: Vec<ReferenceRow>,
     /// The aliases that they enrol, in any order.
     pub aliases: Vec<AliasRow>,
+    /// The evidence that they name, in any order; what is there already stays.
+    pub evidence: Vec<EvidenceRow>,
     /// The signed checkpoint over them.
     pub checkpoint: Option<CheckpointRow>,
 }
@@ -53,6 +56,7 @@ impl Store {
                 id::insert_sqlite(connection, &group.ids).await?;
                 reference::insert_sqlite(connection, &group.references).await?;
                 alias::insert_sqlite(connection, &group.aliases).await?;
+                evidence::insert_sqlite(connection, &group.evidence).await?;
                 if let Some(checkpoint) = &group.checkpoint {
                     checkpoint::insert_sqlite(connection, checkpoint).await?;
                 }
@@ -66,6 +70,7 @@ impl Store {
                 id::insert_postgres(db, connection, &group.ids).await?;
                 reference::insert_postgres(connection, &group.references).await?;
                 alias::insert_postgres(connection, &group.aliases).await?;
+                evidence::insert_postgres(connection, &group.evidence).await?;
                 if let Some(checkpoint) = &group.checkpoint {
                     checkpoint::insert_postgres(connection, checkpoint).await?;
                 }

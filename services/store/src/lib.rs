@@ -1,7 +1,7 @@
 //! The storage of Hansa: every line of SQL, SQLite and PostgreSQL behind one [`Store`].
 //!
 //! The crate owns the tables, the connections and the two transactions of the service: [`Store::append`], the commit of the
-//! log, and [`Store::project`], which follows behind it. It knows bytes, numbers and keys, and nothing of what they mean; it
+//! log, and [`Store::project`], which follows behind it; beside them [`Store::audit_save`], the auditor's own. It knows bytes, numbers and keys, and nothing of what they mean; it
 //! decides nothing and reads no clock. A file per noun holds its rows and its SQL for both databases.
 //!
 //! What a call costs: `append` is one transaction and one wait for the disk; `project` is one transaction without a wait;
@@ -10,10 +10,12 @@
 
 mod alias;
 mod append;
+mod audit;
 mod bucket;
 mod checkpoint;
 mod entry;
 mod error;
+mod evidence;
 mod gate;
 mod global;
 mod id;
@@ -32,10 +34,12 @@ mod weakness;
 
 pub use alias::AliasRow;
 pub use append::Group;
+pub use audit::{AuditCutRow, AuditSave};
 pub use bucket::{BUCKETS, bucket_of};
 pub use checkpoint::CheckpointRow;
 pub use entry::{EntryHead, EntryRow, LeafRow};
 pub use error::StoreError;
+pub use evidence::EvidenceRow;
 pub use gate::Gate;
 pub use id::IdRow;
 pub use member::MemberRow;

@@ -2,6 +2,7 @@
 
 use super::due::{expires_at, lot_keys};
 use super::{Accepted, Fold, Verdict};
+use crate::debt::Debt;
 use crate::effect::{Change, NewAccrual, PartPoints, Parts};
 use crate::global::Global;
 use crate::ids::{ContractIx, Instant, MerchantIx, PriceId, PromotionIx};
@@ -20,8 +21,8 @@ impl Fold<'_> {
         claimed: Option<i64>,
     ) -> Verdict {
         let purchase = (currency, amount_micros, claimed);
-        let last_activity = self.member.last_activity;
-        let earned = earn(self.global, &self.ctx, message, purchase, last_activity)?;
+        let member = (self.member.last_activity, self.member.debts());
+        let earned = earn(self.global, &self.ctx, message, purchase, member)?;
         let keys = match earned.posts_at {
             None => lot_keys(self.ctx.pos, &earned.accrual.parts),
             Some(_) => Vec::new(),
@@ -59,13 +60,13 @@ pub(super) fn change(
     }
 }
 
-/// Decides an accrual. Of its member it reads the last activity only; what its points do there is the caller's.
+/// Decides an accrual. Of its member it reads the last activity and the debts only; what its points do there is the caller's.
 pub(super) fn earn(
     global: &Global,
     ctx: &Context,
     message: &Message,
     (currency, amount_micros, claimed): (Currency, i64, Option<i64>),
-    last_activity: Option<Instant>,
+    (last_activity, debts): (Option<Instant>, &[Debt]),
 ) -> Result<Earned, OutcomeCode> {
     let (contract, terms) = global
         .contract(message.sender, message.event_time)
@@ -82,15 +83,24 @@ pub(super) fn earn(
     {
         return Err(OutcomeCode::LimitExceeded);
     }
-    if !global.within_caps(&parts, terms.pending, ctx.decided_at) {
-        return Err(OutcomeCode::LimitExceeded);
-    }
     let posts_at = terms.pending.then(|| {
         terms.window_end(
             message.event_time,
             global.programme(message.event_time).zone,
         )
     });
+    // A window that is over by the hub's clock has nothing left to wait for.
+    let posts_at = posts_at.filter(|at| *at > ctx.decided_at);
+    let expires_at = expires_at(global, last_activity, message.event_time);
+    // Points that are born expired repay nothing.
+    let debts = if expires_at > ctx.decided_at {
+        debts
+    } else {
+        &[]
+    };
+    if !global.within_caps(&parts, posts_at.is_some(), debts, ctx.decided_at) {
+        return Err(OutcomeCode::LimitExceeded);
+    }
     let accrual = NewAccrual {
         merchant: message.sender,
         contract,
@@ -102,8 +112,7 @@ pub(super) fn earn(
         bonus_points: total - base,
         ..Accepted::new(state, total)
     };
-    // A window that is over by the hub's clock has nothing left to wait for.
-    if let Some(posts_at) = posts_at.filter(|at| *at > ctx.decided_at) {
+    if let Some(posts_at) = posts_at {
         return Ok(Earned {
             accrual,
             posts_at: Some(posts_at),
@@ -111,7 +120,6 @@ pub(super) fn earn(
             accepted: accepted(MessageState::Pending).due_at(posts_at),
         });
     }
-    let expires_at = expires_at(global, last_activity, message.event_time);
     let due_at = if total > 0 {
         expires_at
     } else {

@@ -74,7 +74,7 @@ fn plain_accrual(
     };
     let purchase = (currency, amount_micros, points);
     let earned = admit(global, ctx, message)
-        .and_then(|()| earn(global, ctx, message, purchase, summary.last_activity));
+        .and_then(|()| earn(global, ctx, message, purchase, (summary.last_activity, &[])));
     let earned = match earned {
         Ok(earned) => earned,
         Err(code) => {

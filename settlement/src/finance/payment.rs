@@ -179,7 +179,8 @@ pub fn payment_journal(payer: Party, payee: Party, amount_micros: i64, sign: i12
 
 impl Global {
     /// The account that a merchant's, or the programme's, terms of an instant name.
-    pub(crate) fn account_of(&self, party: Party, at: Instant) -> Option<AccountRef> {
+    #[must_use]
+    pub fn account_of(&self, party: Party, at: Instant) -> Option<AccountRef> {
         match party {
             Party::Hub => Some(AccountRef::Programme(self.programme_index(at) as u32)),
             Party::Merchant(merchant) => self

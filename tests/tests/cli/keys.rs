@@ -1,6 +1,9 @@
 //! `hansa keys`.
 
-use hansa_tests::clock::{DAY, MINUTE};
+use hansa_tests::{
+    cli::Cli,
+    clock::{DAY, MINUTE},
+};
 use serde_json::Value;
 
 use super::{EXAMPLE, GROCERY, onboarded};
@@ -131,4 +134,89 @@ async fn keys_that_cannot_be_used_are_refused_clearly() {
     // A key that nobody knows is not left behind.
     assert!(!cli.path("florist.pem").exists());
     assert_eq!(cli.read("alliance.toml"), EXAMPLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_have_names_and_roles() {
+    let (hub, cli) = onboarded().await;
+    for (holder, role, file) in [
+        ("Ana Alvarez", "--role finance", "ana"),
+        ("Ben", "--role administrator --role finance", "ben"),
+        ("Cleo", "--role auditor", "cleo"),
+    ] {
+        let new = format!("keys new --holder \"{holder}\" {role} --out {file}.pem");
+        let made = cli.run(&new).expect(0);
+        assert!(made.contains(&format!(" of {holder} (")), "{made}");
+    }
+    let listed = cli.run("keys list --key cleo.pem").expect(0);
+    for part in ["Ana Alvarez", "administrator, finance", "everything"] {
+        assert!(listed.contains(part), "{part} is not in\n{listed}");
+    }
+
+    // Everybody reads; only administrators change terms, keys and cycles.
+    let size = hub.status().await.tree_size;
+    for file in ["ana", "cleo"] {
+        let _ = cli.run(&format!("cycle show 1 --key {file}.pem")).expect(0);
+        for command in [
+            "cycle close 1 --yes",
+            "apply -f alliance.toml --yes",
+            "keys new --out other.pem",
+            "keys new --holder Dan --role finance --out other.pem",
+            "keys new --merchant bakery --out other.pem",
+        ] {
+            let refused = cli.run(&format!("{command} --key {file}.pem"));
+            assert_eq!(refused.code, 3, "{command}: {}", refused.err);
+            for part in ["PERMISSION_DENIED", "ADMINISTRATOR"] {
+                assert!(refused.err.contains(part), "{command}: {}", refused.err);
+            }
+        }
+    }
+    for (command, part) in [
+        ("--holder \" Dan\"", "key.holder"),
+        ("--holder Dan --role auditor --role finance", "AUDITOR"),
+        ("--holder Dan --role finance --role finance", "once"),
+        ("--holder Dan --merchant bakery", "operators' keys"),
+    ] {
+        let refused = cli.run(&format!("keys new {command} --out other.pem"));
+        assert_eq!(refused.code, 3, "{command}: {}", refused.err);
+        assert!(refused.err.contains(part), "{command}: {}", refused.err);
+    }
+    assert_eq!(hub.status().await.tree_size, size);
+    let _ = cli
+        .run("keys new --merchant bakery --out other.pem --key ben.pem")
+        .expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_rotates_the_keys_of_its_own_person() {
+    let (_hub, cli) = onboarded().await;
+    for name in ["ana", "ben"] {
+        let new = format!("keys new --holder {name} --role finance --out {name}.pem");
+        let _ = cli.run(&new).expect(0);
+    }
+    let rotate = "keys rotate --key ana.pem --out ana-2.pem --revoke-now";
+    let rotated = cli.json(rotate, 0);
+    assert_eq!(rotated["key"]["holder"], "ana");
+    assert_eq!(rotated["key"]["operator_roles"][0], "FINANCE");
+    assert_eq!(rotated["ended"].as_array().unwrap().len(), 1);
+    assert_eq!(rotated["ended"][0]["holder"], "ana");
+    assert_eq!(cli.run("keys list --key ana.pem").code, 3);
+    for other in ["ana-2", "ben"] {
+        let _ = cli.run(&format!("keys list --key {other}.pem")).expect(0);
+    }
+    // The first key has no holder: it stands for a person that stays the same.
+    let operator = hub_key(&cli);
+    let rotated = cli.json("keys rotate --out second.pem --revoke-now", 0);
+    assert_eq!(rotated["key"]["holder"], operator.as_str());
+    assert_eq!(rotated["key"]["operator_roles"], serde_json::json!([]));
+    assert_eq!(rotated["ended"][0]["key_id"], operator.as_str());
+    let _ = cli.run("keys list --key second.pem").expect(0);
+}
+
+/// Id of the operator's key that the hub made.
+fn hub_key(cli: &Cli) -> String {
+    let keys = cli.json("keys list", 0);
+    let keys = keys["keys"].as_array().unwrap();
+    let first = keys.iter().find(|key| key["holder"] == "").unwrap();
+    first["key_id"].as_str().unwrap().to_owned()
 }

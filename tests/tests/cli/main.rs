@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod finance;
 mod keys;
 mod submit;
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hansa_proto::v1::{self, Envelope, Outcome};
 use prost::Message as _;
 use tonic::transport::Channel;
-use tonic::{IntoRequest as _, Request, Status};
+use tonic::{Code, IntoRequest as _, Request, Status};
 
 pub use connect::{Authorised, ClientIdentity, Credentials, HubOptions};
 pub use error::{CallError, FieldViolation};
@@ -114,6 +114,12 @@ impl Hub {
         cycles_client: cycle_service_client::CycleServiceClient;
         /// Client of the statements; its calls are not tried again.
         statements: statement_service_client::StatementServiceClient;
+        /// Client of the reports; its calls are not tried again.
+        reports: report_service_client::ReportServiceClient;
+        /// Client of finance; its calls are not tried again.
+        finance: finance_service_client::FinanceServiceClient;
+        /// Client of the disputes; its calls are not tried again.
+        disputes: dispute_service_client::DisputeServiceClient;
         /// Client of the log; its calls are not tried again.
         log: log_service_client::LogServiceClient;
         /// Client of the test clock; its calls are not tried again.
@@ -284,6 +290,80 @@ impl Hub {
             hub.statements().get_statement(request).await
         })
         .await
+    }
+
+    /// The certificate of a closed cycle, as the hub says; for [`crate::certificate::verify_certificate`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn cycle_certificate(
+        &self,
+        cycle_number: u32,
+    ) -> Result<v1::CycleCertificate, CallError> {
+        let request = v1::GetCycleCertificateRequest { cycle_number };
+        let answer = self
+            .call(request, async |hub: Self, request| {
+                hub.reports().get_cycle_certificate(request).await
+            })
+            .await?;
+        answer
+            .certificate
+            .ok_or_else(|| CallError::protocol("an answer without a certificate"))
+    }
+
+    /// A page of the messages and events behind a statement's lines.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn statement_items(
+        &self,
+        request: v1::ListStatementItemsRequest,
+    ) -> Result<v1::ListStatementItemsResponse, CallError> {
+        self.call(request, async |hub: Self, request| {
+            hub.reports().list_statement_items(request).await
+        })
+        .await
+    }
+
+    /// Hashes that prove that a leaf is in the tree of so many leaves; for [`crate::proof::verify_inclusion`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn inclusion_proof(
+        &self,
+        leaf_index: u64,
+        tree_size: u64,
+    ) -> Result<Vec<Vec<u8>>, CallError> {
+        let request = v1::GetInclusionProofRequest {
+            leaf_index,
+            tree_size,
+        };
+        self.call(request, async |hub: Self, request| {
+            hub.log().get_inclusion_proof(request).await
+        })
+        .await
+        .map(|response| response.hashes)
+    }
+
+    /// An entry of the caller's own, whole.
+    ///
+    /// # Errors
+    /// [`CallError`]; NOT_FOUND where there is none yet.
+    pub async fn entry(&self, leaf_index: u64) -> Result<v1::Entry, CallError> {
+        let request = v1::ListEntriesRequest {
+            from_leaf_index: leaf_index,
+            page_size: 1,
+            page_token: String::new(),
+        };
+        let page = self
+            .call(request, async |hub: Self, request| {
+                hub.log().list_entries(request).await
+            })
+            .await?;
+        let entry = page.entries.into_iter().next();
+        entry
+            .filter(|entry| entry.leaf_index == leaf_index)
+            .ok_or_else(|| CallError::new(Code::NotFound, format!("no entry {leaf_index} yet")))
     }
 
     /// The stored receipt of an entry, with its outcomes.

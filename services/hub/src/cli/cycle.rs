@@ -1,15 +1,26 @@
-//! `hansa cycle`: settlement cycles, what they say, and closing one by hand.
+//! `hansa cycle`: settlement cycles, what they say, closing one by hand, and what proves it.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context as _;
 use clap::{Args as ClapArgs, Subcommand};
-use hansa_client::hub::Hub;
+use hansa_client::{
+    certificate::{CertifiedCycle, verify_certificate},
+    hub::Hub,
+    json::envelope_text,
+    keys::hex,
+    note::LogVerifier,
+};
 use hansa_proto::v1;
 use serde_json::{Value, json};
 
 use super::{
     connect::Connection,
-    exit,
+    exit, proofs,
     render::{self, Column, Format},
     session,
 };
@@ -53,6 +64,26 @@ enum Command {
         #[arg(short, long)]
         yes: bool,
     },
+    /// What proves that a closed cycle is complete: its certificate, signed by the hub, verified here.
+    Certificate {
+        /// Number of the cycle.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        cycle: u32,
+        #[command(flatten)]
+        connection: Connection,
+        #[command(flatten)]
+        format: Format,
+        /// Write it to this file, or into this folder as cycle-N.certificate.json.
+        #[arg(long, value_name = "FILE|DIR")]
+        out: Option<PathBuf>,
+        /// Folder of your receipts: the hub proves that those of the cycle are in the tree of its cut, and the proofs are
+        /// written beside the certificate.
+        #[arg(long, value_name = "DIR", requires = "out")]
+        receipts: Option<PathBuf>,
+        /// The log's key as you know it from elsewhere: name+hash+key. Default: as the hub says.
+        #[arg(long, env = "HANSA_VERIFIER_KEY", value_name = "KEY")]
+        verifier_key: Option<LogVerifier>,
+    },
 }
 
 /// Runs it.
@@ -70,6 +101,28 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             format,
             yes,
         } => close(&connection, format, cycle, yes).await,
+        Command::Certificate {
+            cycle,
+            connection,
+            format,
+            out,
+            receipts,
+            verifier_key,
+        } => {
+            let hub = session::either(&connection).await?.hub;
+            let (certified, envelope) = certificate(&hub, cycle, verifier_key).await?;
+            let mut proven = None;
+            if let Some(out) = &out {
+                let path = proofs::certificate_path(out, cycle);
+                proofs::write_whole(&path, envelope.as_bytes())?;
+                proven = prove(&hub, receipts.as_deref(), &certified, &path).await?;
+            }
+            if format.json {
+                render::print(&envelope)
+            } else {
+                render::print(&certificate_text(&certified, proven))
+            }
+        }
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -255,6 +308,80 @@ async fn close(
     render::print(&format!(
         "{text}\nhansa cycle show {number} tells what it says.\n"
     ))
+}
+
+/// A cycle's certificate, verified, and its file's text.
+async fn certificate(
+    hub: &Hub,
+    number: u32,
+    log: Option<LogVerifier>,
+) -> anyhow::Result<(CertifiedCycle, String)> {
+    let log = match log {
+        Some(log) => log,
+        None => hub.checkpoint().await?.verifier_key.parse()?,
+    };
+    let envelope = hub.cycle_certificate(number).await?.envelope;
+    let envelope = envelope.context("a certificate without its envelope")?;
+    match verify_certificate(&envelope, &log) {
+        Ok(certified) if certified.number == number => Ok((certified, envelope_text(&envelope)?)),
+        Ok(other) => Err(exit::coded(
+            exit::MISMATCH,
+            format!("the hub answered the certificate of cycle {}", other.number),
+        )),
+        Err(error) => Err(exit::coded(exit::MISMATCH, error.to_string())),
+    }
+}
+
+async fn prove(
+    hub: &Hub,
+    receipts: Option<&Path>,
+    cycle: &CertifiedCycle,
+    certificate: &Path,
+) -> anyhow::Result<Option<usize>> {
+    let Some(receipts) = receipts else {
+        return Ok(None);
+    };
+    let receipts = proofs::receipts(receipts)?;
+    let count = proofs::prove_in_cut(hub, &receipts, cycle, certificate).await?;
+    Ok(Some(count))
+}
+
+fn certificate_text(certified: &CertifiedCycle, proven: Option<usize>) -> String {
+    let cycle = certified.certificate.cycle.clone().unwrap_or_default();
+    let mut text = format!("{}\ndigest {}\n", headline(&cycle), cycle.digest);
+    let _ = writeln!(
+        text,
+        "{} messages, those of leaves {} to {}: {} accepted, {} refused",
+        render::number(certified.certificate.messages),
+        certified.leaves.start(),
+        certified.leaves.end(),
+        render::number(cycle.messages_accepted),
+        render::number(cycle.messages_refused)
+    );
+    let trees = [
+        ("before", certified.opening.as_ref()),
+        ("cut", Some(&certified.cut)),
+        ("closed", Some(&certified.closed)),
+    ];
+    for (name, tree) in trees {
+        if let Some(tree) = tree {
+            let _ = writeln!(
+                text,
+                "{name:<7} {} leaves, root {}",
+                tree.size,
+                hex(&tree.root)
+            );
+        }
+    }
+    if let Some(count) = proven {
+        let _ = writeln!(
+            text,
+            "{} of your receipts are in the tree of the cut",
+            render::number(count as u64)
+        );
+    }
+    text.push_str("OK: signed by the log, and each tree extends the one before\n");
+    text
 }
 
 async fn cut(hub: &Hub, cycle_number: u32, validate_only: bool) -> anyhow::Result<v1::Cycle> {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use hansa_client::{
     hub::{CallError, Hub},
     keys::{SigningKey, hex},
@@ -22,13 +22,20 @@ use super::{
     render::{self, Column, Format},
     session::{self, Session},
 };
-use crate::convert::{micros, timestamp};
+use crate::{
+    convert::{micros, timestamp},
+    registry,
+};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 const HELP: &str = "--merchant names the owner of the keys. The command speaks with --key: an operator's key, or the \
 owner's own current one. Without --merchant the keys are operators'.";
+
+const ROLES: &str = "--merchant names the owner of the key. The command speaks with --key: an operator's key, or the \
+owner's own current one. Without --merchant the key is an operator's: --holder names the person who holds it, --role what \
+it may do. Who proposes a payment and who approves it must be different persons.";
 
 /// What about keys.
 #[derive(Debug, ClapArgs)]
@@ -41,7 +48,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a key, register its public half and print its id.
-    #[command(after_long_help = HELP)]
+    #[command(after_long_help = ROLES)]
     New {
         #[command(flatten)]
         connection: Connection,
@@ -49,10 +56,21 @@ enum Command {
         format: Format,
         #[command(flatten)]
         made: Made,
+        /// Of an operator's key: the person who holds it. Default: the key's id stands for a person.
+        #[arg(
+            long,
+            value_name = "NAME",
+            default_value = "",
+            hide_default_value = true
+        )]
+        holder: String,
+        /// Of an operator's key: what it may do; repeat it for several. Default: everything.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<Role>,
     },
     /// Make a key, register it, and end the owner's other keys after an overlap.
     ///
-    /// Until the overlap is over, old and new keys are valid, so that senders can change over one by one. Run the same
+    /// Of operators' keys, only those of the person whose key speaks; the new one may do what that one may. Until the overlap is over, old and new keys are valid, so that senders can change over one by one. Run the same
     /// command again after an interruption: it goes on with the key that is in FILE.
     #[command(after_long_help = HELP)]
     Rotate {
@@ -96,6 +114,35 @@ enum Command {
     },
 }
 
+/// What an operator's key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Terms, merchants, keys, closing by hand.
+    Administrator,
+    /// Proposals, approvals, payments, reconciliation, disputes.
+    Finance,
+    /// Reads everything, changes nothing.
+    Auditor,
+}
+
+impl Role {
+    fn wire(self) -> i32 {
+        match self {
+            Self::Administrator => v1::OperatorRole::Administrator,
+            Self::Finance => v1::OperatorRole::Finance,
+            Self::Auditor => v1::OperatorRole::Auditor,
+        }
+        .into()
+    }
+}
+
+/// Who holds an operator's key, and what it may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Person {
+    holder: String,
+    roles: Vec<i32>,
+}
+
 /// A key to be made.
 #[derive(Debug, ClapArgs)]
 struct Made {
@@ -115,9 +162,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             connection,
             format,
             made,
+            holder,
+            roles,
         } => {
             let session = session::either(&connection).await?;
-            let key = register_new(&session, &made, &[]).await?;
+            let roles = roles.into_iter().map(Role::wire).collect();
+            let key = register_new(&session, &made, &[], Person { holder, roles }).await?;
             tell(format, json!({ "key": key_json(&key) }), || {
                 format!("{}\n", made_text(&key, &made.out))
             })
@@ -188,6 +238,7 @@ async fn register_new(
     session: &Session,
     made: &Made,
     known: &[v1::Key],
+    person: Person,
 ) -> anyhow::Result<v1::Key> {
     let (key, was_there) = key_of(&made.out)?;
     let newer = |id: &str| {
@@ -216,6 +267,8 @@ async fn register_new(
         public_key: key.verifying_key().as_bytes().to_vec(),
         merchant_id: session.merchant.clone().unwrap_or_default(),
         valid_until,
+        holder: person.holder,
+        operator_roles: person.roles,
         ..v1::Key::default()
     };
     register(&session.hub, registered).await.map_err(|error| {
@@ -306,8 +359,21 @@ async fn rotate(
             .filter(|key| matches!(state(key, now), State::Valid | State::NotYet))
             .collect()
     };
-    let mut before = valid(list(session).await?, now(&session.hub).await?);
-    let new = register_new(session, made, &before).await?;
+    let all = list(session).await?;
+    // Everybody's keys are a merchant's own; an operator's person changes only its own.
+    let speaks = all.iter().find(|key| key.key_id == session.key_id);
+    let person = speaks.filter(|_| session.merchant.is_none()).cloned();
+    let mut before = valid(all, now(&session.hub).await?);
+    let mut identity = Person::default();
+    if let Some(speaks) = person {
+        let holder = registry::person(&speaks).to_owned();
+        before.retain(|key| registry::person(key) == holder);
+        identity = Person {
+            holder,
+            roles: speaks.operator_roles,
+        };
+    }
+    let new = register_new(session, made, &before, identity).await?;
     // The key that speaks ends last: it may be needed for the others.
     before.sort_by_key(|key| key.key_id == session.key_id);
     let mut ended = Vec::new();
@@ -362,9 +428,10 @@ async fn rotate(
 }
 
 fn made_text(key: &v1::Key, path: &Path) -> String {
-    let owner = match key.merchant_id.as_str() {
-        "" => "the operator".to_owned(),
-        merchant => format!("merchant {merchant}"),
+    let owner = match (key.merchant_id.as_str(), key.holder.as_str()) {
+        ("", "") => format!("the operator ({})", roles_text(key)),
+        ("", holder) => format!("{holder} ({})", roles_text(key)),
+        (merchant, _) => format!("merchant {merchant}"),
     };
     let until = match &key.valid_until {
         Some(at) => format!("until {}", render::instant(Some(at))),
@@ -398,17 +465,35 @@ fn state(key: &v1::Key, now: i64) -> State {
     }
 }
 
+/// `finance`, `everything`.
+fn roles_text(key: &v1::Key) -> String {
+    let roles: Vec<String> = key
+        .operator_roles()
+        .map(|role| render::name(role.as_str_name(), "OPERATOR_ROLE_").to_lowercase())
+        .collect();
+    if roles.is_empty() {
+        "everything".to_owned()
+    } else {
+        roles.join(", ")
+    }
+}
+
 fn keys_text(keys: &[v1::Key], now: i64) -> String {
     if keys.is_empty() {
         return "No keys. Make one: hansa keys new --merchant ID --out FILE\n".to_owned();
     }
-    let mut table = render::table(&[
+    let operators = keys.iter().all(|key| key.merchant_id.is_empty());
+    let mut columns = vec![
         Column::Left("key"),
         Column::Left("state"),
         Column::Left("valid from"),
         Column::Left("valid until"),
         Column::Left("revoked"),
-    ]);
+    ];
+    if operators {
+        columns.extend([Column::Left("holder"), Column::Left("may do")]);
+    }
+    let mut table = render::table(&columns);
     for key in keys {
         let state = match state(key, now) {
             State::Valid => "valid",
@@ -416,13 +501,17 @@ fn keys_text(keys: &[v1::Key], now: i64) -> String {
             State::Ended => "ended",
             State::Revoked => "revoked",
         };
-        table.add_row([
+        let mut row = vec![
             key.key_id.clone(),
             state.to_owned(),
             render::instant(key.valid_from.as_ref()),
             render::instant(key.valid_until.as_ref()),
             render::instant(key.revoked_at.as_ref()),
-        ]);
+        ];
+        if operators {
+            row.extend([registry::person(key).to_owned(), roles_text(key)]);
+        }
+        table.add_row(row);
     }
     format!("{}\n", table.trim_fmt())
 }
@@ -435,6 +524,11 @@ fn key_json(key: &v1::Key) -> Value {
         "valid_until": render::json_instant(key.valid_until.as_ref()),
         "revoked_at": render::json_instant(key.revoked_at.as_ref()),
         "merchant_id": key.merchant_id,
+        "holder": key.holder,
+        "operator_roles": key
+            .operator_roles()
+            .map(|role| render::name(role.as_str_name(), "OPERATOR_ROLE_"))
+            .collect::<Vec<_>>(),
     })
 }
 

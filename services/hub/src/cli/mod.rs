@@ -4,22 +4,29 @@
 
 pub mod alliance_file;
 pub mod apply;
+pub mod audit;
 pub mod bench;
 pub mod connect;
 pub mod cycle;
 pub mod demo;
+pub mod dispute;
 pub mod exit;
+pub mod finance;
 pub mod keys;
 pub mod liability;
 pub mod member;
+pub mod proofs;
 pub mod render;
+pub mod reopen;
 pub mod replay;
 pub mod serve;
 pub mod session;
 pub mod statement;
+pub mod statement_items;
 pub mod status;
 pub mod submit;
 pub mod verify;
+pub mod verify_receipts;
 
 use std::process::ExitCode;
 
@@ -52,16 +59,24 @@ enum Command {
     Member(member::Args),
     /// Send a file of messages, each row once.
     Submit(submit::Args),
-    /// Settlement cycles: list, show, close.
+    /// Settlement cycles: list, show, close, certificate.
     Cycle(cycle::Args),
     /// What a merchant owes and is owed, line by line.
     Statement(statement::Args),
     /// Open points by funder, and the reserve behind them.
     Liability(liability::Args),
+    /// Settle closed cycles: compare, propose, approve, pay, reconcile.
+    Finance(Box<finance::Args>),
+    /// Disputes over lines of statements: raise, answer, escalate, rule.
+    Dispute(Box<dispute::Args>),
     /// How far the hub is.
     Status(status::Args),
-    /// Decide the whole log again and compare, or check one receipt.
+    /// Decide the whole log again and compare; or check receipts against certificates of cycles.
     Verify(Box<verify::Args>),
+    /// Audit a log by code of its own: derive every journal a second time and compare.
+    Audit(audit::Args),
+    /// Go on after a loss of entries, under another name of the log.
+    Reopen(reopen::Args),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -111,8 +126,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cycle(args) => cycle::run(args).await,
         Command::Statement(args) => statement::run(args).await,
         Command::Liability(args) => liability::run(args).await,
+        Command::Finance(args) => finance::run(*args).await,
+        Command::Dispute(args) => dispute::run(*args).await,
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
+        Command::Audit(args) => audit::run(args).await,
+        Command::Reopen(args) => reopen::run(args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "hansa", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::{DEFAULT_AUDIENCE, DEFAULT_DATA_DIR};
 use crate::{
+    audit::{self, AuditMode, AuditOptions},
     limits::LimitOptions,
     sequencer::driver::Options,
     server::{self, ServerOptions, TlsOptions},
@@ -95,6 +96,18 @@ pub struct Args {
     /// PEM file of the authority of other hub processes' certificates.
     #[arg(long, env = "HANSA_PEER_CA", value_name = "FILE")]
     peer_ca: Option<PathBuf>,
+    /// Who audits the log: inline, on a thread of the process that owns it (default); separate, by `hansa audit --follow`; off.
+    /// Without an auditor no cycle can be approved.
+    #[arg(long, env = "HANSA_AUDIT", value_enum)]
+    audit: Option<AuditMode>,
+    /// Database of the auditor's own state. Default: the same PostgreSQL database; for sqlite:PATH.db, sqlite:PATH-audit.db.
+    #[arg(
+        long,
+        env = "HANSA_AUDIT_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    audit_database: Option<String>,
     /// Log lines as text or JSON. Default: text. RUST_LOG sets what is logged.
     #[arg(long, env = "HANSA_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -140,6 +153,8 @@ impl Args {
             tls_key,
             tls_client_ca,
             peer_ca,
+            audit,
+            audit_database,
             log_format
         );
         Ok(self)
@@ -150,6 +165,12 @@ impl Args {
         let database = self
             .database
             .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("hansa.db").display()));
+        let audit = AuditOptions {
+            mode: self.audit.unwrap_or_default(),
+            database: self
+                .audit_database
+                .unwrap_or_else(|| audit::default_database(&database)),
+        };
         let limits = LimitOptions::default();
         let tls = match (self.tls_cert, self.tls_key) {
             (Some(certificate), Some(key)) => Some(TlsOptions {
@@ -183,6 +204,7 @@ impl Args {
             tls,
             peer_authority: self.peer_ca,
             ready_file: self.ready_file,
+            audit,
         })
     }
 }
@@ -210,7 +232,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start_log(format: LogFormat) {
+pub(super) fn start_log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
     let builder = tracing_subscriber::fmt()
@@ -224,7 +246,7 @@ fn start_log(format: LogFormat) {
     };
 }
 
-async fn wait_for_signal() {
+pub(super) async fn wait_for_signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

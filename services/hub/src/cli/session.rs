@@ -46,6 +46,23 @@ pub async fn either(connection: &Connection) -> anyhow::Result<Session> {
     })
 }
 
+/// Connects as an operator, for calls that only operators make. Costs one call more.
+pub async fn operator(connection: &Connection) -> anyhow::Result<Hub> {
+    if connection.merchant.is_some() {
+        let message = "only operators do this: leave --merchant (and HANSA_MERCHANT) out";
+        return Err(exit::coded(exit::USAGE, message));
+    }
+    let hub = connection.connect().await?;
+    if is_speakers(&hub).await? {
+        return Ok(hub);
+    }
+    let message = format!(
+        "{} is no operator's key; name one with --key (or HANSA_KEY)",
+        connection.key.display()
+    );
+    Err(exit::coded(exit::REFUSED, message))
+}
+
 /// Connects as a merchant, for calls that only merchants make. Costs one call more.
 pub async fn merchant(connection: &Connection) -> anyhow::Result<Hub> {
     let Some(merchant) = &connection.merchant else {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 use hansa_proto::v1;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{
     connect::Connection,
     cycle::{cycle_json, headline, position_json},
     render::{self, Column, Format},
-    session,
+    session, statement_items,
 };
 
 const HELP: &str = "With --merchant: the statement of that merchant, for its own key or an operator's. Without: an \
@@ -19,8 +19,10 @@ the merchant owes, - what it is owed. Only the payment is rounded; the rest is c
 
 /// Whose statement.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = HELP)]
+#[command(after_long_help = HELP, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Number of the cycle. Default: the open one, as a preview.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     cycle: u32,
@@ -30,8 +32,17 @@ pub struct Args {
     format: Format,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The messages and events behind the lines, in the order of the log. They add up to the lines.
+    Items(statement_items::Args),
+}
+
 /// Runs it.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Items(args)) = args.command {
+        return statement_items::run(args).await;
+    }
     let session = session::either(&args.connection).await?;
     let merchants = match &session.merchant {
         Some(merchant) => vec![merchant.clone()],

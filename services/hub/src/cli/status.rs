@@ -37,6 +37,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "messages": status.messages,
             "version": status.version,
             "duplicate_key_restarts": status.duplicate_key_restarts,
+            "unassigned_messages": status.unassigned_messages,
+            "audited_size": status.audited_size,
+            "audit_finding": status.audit_finding,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -53,6 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "not projected yet",
             render::number(status.tree_size.saturating_sub(status.covered_size)),
         ),
+        ("audited", render::number(status.audited_size)),
         ("messages since it started", render::number(status.messages)),
         ("epoch of ownership", status.epoch.to_string()),
         (
@@ -88,6 +92,16 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "FAULT",
             format!("{found} commits met a key that was there already"),
         ));
+    }
+    if status.unassigned_messages > 0 {
+        let found = render::number(status.unassigned_messages);
+        rows.push((
+            "FAULT",
+            format!("{found} messages are not in exactly one cycle"),
+        ));
+    }
+    if !status.audit_finding.is_empty() {
+        rows.push(("AUDIT", status.audit_finding.clone()));
     }
     let mut table = render::table(&[Column::Left("status"), Column::Left("")]);
     for (name, value) in rows {

@@ -1,9 +1,9 @@
-//! `hansa verify`: decides a log again from its first entry and compares; or checks one receipt.
+//! `hansa verify`: decides a log again from its first entry and compares; or checks receipts.
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 use hansa_client::{keys::hex, note::LogVerifier};
 use hansa_store::{Store, StoreOptions};
 use serde::Serialize;
@@ -13,15 +13,17 @@ use super::{
     connect::{Connection, DEFAULT_AUDIENCE, DEFAULT_DATA_DIR},
     exit,
     render::{self, Format, number, signed},
+    verify_receipts,
 };
+use crate::home::CHECKPOINT;
 use crate::verify::{self, Against, Failure, Mismatch, Projection, Report, Source, receipt};
 
-/// The checkpoint that a hub keeps beside its keys.
-const ANCHOR: &str = "checkpoint.note";
-
-/// What is verified: a store (default), a hub (--hub), or one receipt (--receipt).
+/// What is verified: a store (default), a hub (--hub), one receipt (--receipt), or a merchant's receipts.
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Database to read, beside its hub or without one: sqlite:PATH or postgres://USER@HOST/NAME.
     /// Default: sqlite:DATA_DIR/hansa.db.
     #[arg(
@@ -86,6 +88,13 @@ pub struct Args {
     format: Format,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check that each of a merchant's messages is in exactly one cycle, from its own receipts and the cycles'
+    /// certificates alone.
+    Receipts(verify_receipts::Args),
+}
+
 /// The document of `--json`.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -97,6 +106,9 @@ struct Document<'a> {
 
 /// Verifies a log or a receipt.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Receipts(args)) = &args.command {
+        return verify_receipts::run(args);
+    }
     if let (Some(path), Some(log)) = (&args.receipt, &args.verifier_key) {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -145,14 +157,14 @@ async fn verify_log(args: Args) -> Result<Report, Failure> {
         };
         let hub = connection.connect().await?;
         if let Some(dir) = &args.data_dir {
-            against.anchor = anchor(dir.join(ANCHOR))?;
+            against.anchor = anchor(dir.join(CHECKPOINT))?;
         }
         Source::Hub(hub)
     } else {
         let default = args.database.is_none().then(|| DEFAULT_DATA_DIR.into());
         let data_dir: Option<PathBuf> = args.data_dir.or(default);
         if let Some(dir) = &data_dir {
-            against.anchor = anchor(dir.join(ANCHOR))?;
+            against.anchor = anchor(dir.join(CHECKPOINT))?;
         }
         let database = args.database.unwrap_or_else(|| {
             let dir = data_dir.unwrap_or_default();
@@ -212,6 +224,17 @@ fn describe(report: &Report) -> String {
         "log",
         format!("{}, {} entries", report.origin, number(report.size)),
     );
+    for loss in &report.lost {
+        let entries = number(loss.entries);
+        line(
+            "lost",
+            format!(
+                "{entries} entries from {} on, signed as {}",
+                number(loss.first),
+                loss.origin
+            ),
+        );
+    }
     line("root", report.root.clone());
     line("key", report.verifier_key.clone());
     let (batches, facts) = (number(counts.batches), number(counts.facts));
@@ -274,12 +297,30 @@ fn describe(report: &Report) -> String {
         ),
     };
     line("projection", projection);
+    let placed = report
+        .cycles
+        .iter()
+        .map(|c| c.messages_accepted + c.messages_refused);
+    line(
+        "cycles",
+        format!(
+            "{}; each of the {} messages, repeated ones once, is in exactly one by the cuts around its leaf",
+            number(report.cycles.len() as u64),
+            number(placed.sum::<u64>()),
+        ),
+    );
     for cycle in &report.cycles {
         let open = |at: &Option<String>| at.clone().unwrap_or_else(|| "open".to_owned());
         let (from, to) = (open(&cycle.opens_at), open(&cycle.closes_at));
         let digest = cycle.digest.as_deref().unwrap_or("-");
         let head = format!("{} {from} to {to}, digest {digest}", cycle.state);
         line(&format!("cycle {}", cycle.number), head);
+        let (accepted, refused) = (cycle.messages_accepted, cycle.messages_refused);
+        let (accepted, refused) = (number(accepted), number(refused));
+        line(
+            "",
+            format!("messages between its cuts: {accepted} accepted, {refused} refused"),
+        );
         let hub = &cycle.hub_micros;
         let parts = [
             ("reserve", hub.reserve),

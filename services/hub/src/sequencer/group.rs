@@ -3,6 +3,8 @@
 //! An entry is a batch with at least one message that was not decided before, or facts. Within a batch, in this
 //! order for each message: its id (REPLAYED, MODIFIED_REQUEST), its references, then the ledger's rules.
 
+mod members;
+
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
@@ -12,9 +14,8 @@ use hansa_settlement::{
     Context, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global, decide,
     due_mut,
 };
-use hansa_store::{AliasRow, CheckpointRow, EntryRow, Group, IdRow, ReferenceRow};
+use hansa_store::{CheckpointRow, EntryRow, EvidenceRow, Group, IdRow};
 use prost::Message as _;
-use ring::rand::SecureRandom as _;
 
 use super::{
     BatchReply, Job, MemberView, Reply, View,
@@ -26,6 +27,7 @@ use super::{
 use crate::{
     convert::{self, timestamp},
     error::HubError,
+    facts::{self, Place},
     intake::{Prepared, PreparedBatch},
     signer::Signer,
     tlog::Extension,
@@ -128,8 +130,9 @@ impl<'a> Deciding<'a> {
             Job::Facts {
                 actor,
                 build,
+                evidence,
                 reply,
-            } => self.facts_job(actor, build, reply),
+            } => self.facts_job(actor, build, evidence, reply),
             Job::Enrol {
                 merchant,
                 slug,
@@ -237,6 +240,7 @@ impl<'a> Deciding<'a> {
                 Some(first) => self.repeated(Pos(first), message, &batch, &outcomes.outcomes)?,
                 None => {
                     fresh = true;
+                    self.state.decided += 1;
                     self.group.ids.push(IdRow {
                         merchant: batch.merchant,
                         id: message.id,
@@ -361,15 +365,9 @@ impl<'a> Deciding<'a> {
         &mut self,
         actor: String,
         build: super::BuildFacts,
+        evidence: Vec<EvidenceRow>,
         reply: Reply<Option<u64>>,
     ) -> Result<(), HubError> {
-        if let Some(key_id) = actor.strip_prefix("operator:") {
-            let key = self.state.registry.keys.get(key_id);
-            if let Some(Err(refusal)) = key.map(|k| k.check(key_id, self.decided_at)) {
-                self.refuse(reply, refusal);
-                return Ok(());
-            }
-        }
         let view = View {
             global: &self.state.global,
             registry: &self.state.registry,
@@ -377,6 +375,7 @@ impl<'a> Deciding<'a> {
             covered: self.state.covered(),
             now: self.decided_at,
             messages: self.state.messages,
+            decided: self.state.decided,
             members_in_memory: self.state.members.len(),
             duplicate_key_restarts: 0,
             epoch: self.state.epoch,
@@ -395,11 +394,13 @@ impl<'a> Deciding<'a> {
         // Facts of one entry stand or fall together: they are tried on a copy.
         let mut global = self.state.global.clone();
         let mut registry = self.state.registry.clone();
-        let seq = self.state.next_seq;
+        let place = Place {
+            seq: self.state.next_seq,
+            decided_at: self.decided_at,
+            actor: &actor,
+        };
         for fact in &facts {
-            if let Err(refusal) =
-                crate::facts::apply(&mut global, &mut registry, fact, seq, self.decided_at)
-            {
+            if let Err(refusal) = facts::apply(&mut global, &mut registry, fact, &place) {
                 self.refuse(reply, refusal);
                 return Ok(());
             }
@@ -407,6 +408,7 @@ impl<'a> Deciding<'a> {
         self.state.global = global;
         self.state.registry = registry;
         self.state.registry_changed = true;
+        self.group.evidence.extend(evidence);
         let leaf = self.write_facts(facts, actor, Vec::new());
         self.answers.push(Answer::Facts(reply, Some(leaf)));
         Ok(())
@@ -427,14 +429,13 @@ impl<'a> Deciding<'a> {
     /// Appends a fact that `actor` asked the hub for. A refusal changes nothing.
     pub fn hub_fact_for(&mut self, fact: v1::fact::Fact, actor: String) -> Result<(), HubError> {
         let fact = v1::Fact { fact: Some(fact) };
-        let (seq, at) = (self.state.next_seq, self.decided_at);
-        crate::facts::apply(
-            &mut self.state.global,
-            &mut self.state.registry,
-            &fact,
-            seq,
-            at,
-        )?;
+        let place = Place {
+            seq: self.state.next_seq,
+            decided_at: self.decided_at,
+            actor: &actor,
+        };
+        let (global, registry) = (&mut self.state.global, &mut self.state.registry);
+        facts::apply(global, registry, &fact, &place)?;
         self.state.registry_changed = true;
         self.write_facts(vec![fact], actor, Vec::new());
         Ok(())
@@ -477,108 +478,6 @@ impl<'a> Deciding<'a> {
             fact: Some(v1::fact::Fact::AdvanceTo(advance)),
         };
         self.write_facts(vec![fact], "hub".into(), effects);
-        Ok(())
-    }
-
-    // --- members ---
-
-    fn enrol(
-        &mut self,
-        merchant: u32,
-        slug: String,
-        aliases: &[[u8; 16]],
-        reply: Reply<Vec<[u8; 16]>>,
-    ) -> Result<(), HubError> {
-        let mut references = Vec::with_capacity(aliases.len());
-        let mut enrolments = Vec::new();
-        for alias in aliases {
-            let known = self.fetched.aliases.get(alias).copied();
-            // The same group, or the same call, may have enrolled it a moment ago.
-            let (member, new) = match known.or_else(|| self.new_members.get(alias).copied()) {
-                Some(member) => (member, false),
-                None => {
-                    let member = self.state.next_member;
-                    self.state.next_member += 1;
-                    self.group.aliases.push(AliasRow {
-                        hash: *alias,
-                        member,
-                    });
-                    self.new_members.insert(*alias, member);
-                    (member, true)
-                }
-            };
-            let enrolled = self.fetched.enrolled.get(&(merchant, member)).copied();
-            let enrolled =
-                enrolled.or_else(|| self.new_references.get(&(merchant, member)).copied());
-            if let Some(reference) = enrolled {
-                references.push(reference);
-                continue;
-            }
-            let mut reference = [0; 16];
-            ring::rand::SystemRandom::new()
-                .fill(&mut reference)
-                .map_err(|_| HubError::internal("the system gives no random bytes"))?;
-            self.group.references.push(ReferenceRow {
-                merchant,
-                reference,
-                member,
-            });
-            self.new_references.insert((merchant, member), reference);
-            self.state.references.insert(merchant, reference, member);
-            enrolments.push(v1::members_enrolled::Enrolment {
-                member_reference: reference.to_vec(),
-                member_number: member,
-                alias_hash: if new { alias.to_vec() } else { Vec::new() },
-            });
-            references.push(reference);
-        }
-        if !enrolments.is_empty() {
-            let actor = format!("merchant:{slug}");
-            let fact = v1::MembersEnrolled {
-                merchant_id: slug,
-                enrolments,
-            };
-            let fact = v1::Fact {
-                fact: Some(v1::fact::Fact::MembersEnrolled(fact)),
-            };
-            self.write_facts(vec![fact], actor, Vec::new());
-        }
-        self.answers.push(Answer::Enrol(reply, references));
-        Ok(())
-    }
-
-    fn read_member(
-        &mut self,
-        merchant: u32,
-        reference: &[u8; 16],
-        reply: Reply<Option<MemberView>>,
-    ) -> Result<(), HubError> {
-        let number = self.state.references.get(merchant, reference);
-        let number = number.or_else(|| {
-            self.fetched
-                .references
-                .get(&(merchant, *reference))
-                .copied()
-        });
-        let view = match number {
-            None => None,
-            Some(number) => {
-                let mut member = self.state.member(number)?;
-                let pos = Pos::new(self.state.next_seq, 0);
-                due_mut(
-                    &self.state.global,
-                    &mut member,
-                    Instant(self.decided_at),
-                    pos,
-                );
-                Some(MemberView {
-                    member,
-                    size: self.state.next_seq,
-                    now: self.decided_at,
-                })
-            }
-        };
-        self.answers.push(Answer::Member(reply, Box::new(view)));
         Ok(())
     }
 }

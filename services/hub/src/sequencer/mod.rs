@@ -31,6 +31,7 @@ pub mod state;
 use bytes::Bytes;
 use hansa_proto::v1;
 use hansa_settlement::{Global, Member};
+use hansa_store::EvidenceRow;
 use tokio::sync::oneshot;
 
 pub use queue::{Jobs, Run, Sequencer};
@@ -64,6 +65,8 @@ pub struct View<'a> {
     pub now: i64,
     /// Messages decided since the sequencer's start.
     pub messages: u64,
+    /// Messages of the log, each counted once.
+    pub decided: u64,
     /// Members in memory.
     pub members_in_memory: usize,
     /// Commits that met a key that was there already, since the process's start.
@@ -103,6 +106,8 @@ pub enum Job {
         actor: String,
         /// Makes the facts from the state at its turn.
         build: BuildFacts,
+        /// What the facts name by its digest; kept in the same commit.
+        evidence: Vec<EvidenceRow>,
         /// Answer.
         reply: Reply<Option<u64>>,
     },

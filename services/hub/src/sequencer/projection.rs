@@ -246,6 +246,7 @@ fn snapshot(state: &State) -> Vec<u8> {
         registry: state.registry.clone(),
         last_decided_at: state.last_decided_at,
         next_member: state.next_member,
+        decided: state.decided,
     };
     // Serialising plain data into a growing vector has no way to fail.
     postcard::to_allocvec(&snapshot).unwrap_or_default()

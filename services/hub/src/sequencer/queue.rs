@@ -17,6 +17,7 @@ use crate::{
     intake::PreparedBatch,
 };
 use hansa_proto::v1;
+use hansa_store::EvidenceRow;
 
 /// The time between two restarts of the sequencer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,9 +139,20 @@ impl Sequencer {
         actor: String,
         build: impl FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
     ) -> Result<Option<u64>, HubError> {
+        self.facts_with(actor, Vec::new(), build).await
+    }
+
+    /// Appends facts, and keeps the evidence that they name.
+    pub async fn facts_with(
+        &self,
+        actor: String,
+        evidence: Vec<EvidenceRow>,
+        build: impl FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
+    ) -> Result<Option<u64>, HubError> {
         self.ask(|reply| Job::Facts {
             actor,
             build: Box::new(build),
+            evidence,
             reply,
         })
         .await

@@ -61,14 +61,15 @@ pub async fn load(store: &Store, options: &Options, epoch: u64) -> Result<State,
     };
     let covered = store.covered_size().await?.min(global_covered);
     let size = store.last_entry().await?.map_or(0, |head| head.seq + 1);
-    let (global, registry, last_decided_at, next_member) = match snapshot {
+    let (global, registry, last_decided_at, next_member, decided) = match snapshot {
         Some(s) => (
             Global::restore(&s.global).map_err(corrupt)?,
             s.registry,
             s.last_decided_at,
             s.next_member,
+            s.decided,
         ),
-        None => (facts::blank(), Registry::default(), i64::MIN, 1),
+        None => (facts::blank(), Registry::default(), i64::MIN, 1, 0),
     };
     let mut state = State {
         global,
@@ -87,6 +88,7 @@ pub async fn load(store: &Store, options: &Options, epoch: u64) -> Result<State,
         next_collect: None,
         collect_in_vain_until: None,
         messages: 0,
+        decided,
         epoch,
         replays: ReplayCache::default(),
     };
@@ -135,14 +137,13 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
     if global_too && row.kind == kind::FACTS {
         let envelope = v1::Envelope::decode(row.envelope.clone()).map_err(corrupt)?;
         let written = v1::Facts::decode(envelope.payload).map_err(corrupt)?;
+        let place = facts::Place {
+            seq: row.seq,
+            decided_at: row.decided_at,
+            actor: &written.actor,
+        };
         for fact in &written.facts {
-            facts::apply(
-                &mut state.global,
-                &mut state.registry,
-                fact,
-                row.seq,
-                row.decided_at,
-            )?;
+            facts::apply(&mut state.global, &mut state.registry, fact, &place)?;
             if let Some(v1::fact::Fact::MembersEnrolled(enrolled)) = &fact.fact {
                 let highest = enrolled
                     .enrolments
@@ -154,6 +155,10 @@ async fn replay(store: &Store, state: &mut State, row: &EntryRow) -> Result<(), 
         }
     }
     let records = decode_effect_stream(&row.effects).map_err(corrupt)?;
+    if global_too && row.kind == kind::BATCH {
+        // A message that was decided before has no record in this entry.
+        state.decided += records.len() as u64;
+    }
     let mut missing: Vec<u64> = records
         .iter()
         .map(|r| r.member.0)

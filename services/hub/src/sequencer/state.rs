@@ -48,6 +48,9 @@ pub struct State {
     pub collect_in_vain_until: Option<Monotonic>,
     /// Messages decided since the start.
     pub messages: u64,
+    /// Messages of the whole log, each counted once, by what was appended and not by what it came to: what the cycles'
+    /// counts are held against.
+    pub decided: u64,
     /// The gate's epoch.
     pub epoch: u64,
     /// Replays' first outcomes, by entry.
@@ -65,6 +68,14 @@ pub struct Snapshot {
     pub last_decided_at: i64,
     /// Next new member's number.
     pub next_member: u64,
+    /// Messages of the log so far, each counted once.
+    pub decided: u64,
+}
+
+/// Messages of the log that no cycle counts, or that more than one does; must be 0. `decided`: messages of the log, each
+/// counted once.
+pub fn unassigned(global: &Global, decided: u64) -> u64 {
+    decided.abs_diff(global.counts().messages())
 }
 
 impl State {
@@ -77,6 +88,7 @@ impl State {
             covered: self.covered(),
             now: self.now(clock),
             messages: self.messages,
+            decided: self.decided,
             members_in_memory: self.members.len(),
             duplicate_key_restarts,
             epoch: self.epoch,

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hansa_client::keys::{VerifyingKey, is_key_id};
-use hansa_proto::v1::{self, alliance_service_server::AllianceService, fact::Fact as F};
+use hansa_proto::v1::{
+    self, OperatorRole, alliance_service_server::AllianceService, fact::Fact as F,
+};
 use tonic::Request;
 
 use super::{Answer, Api, ok, page};
@@ -12,6 +14,7 @@ use crate::{
     convert::{micros, timestamp},
     diff,
     error::{HubError, Reason},
+    facts,
     registry::{KeyRecord, Owner, Registry},
     sequencer::View,
 };
@@ -24,10 +27,15 @@ fn fact(fact: F) -> v1::Fact {
 }
 
 /// Tries facts on a copy of the state, so that a validation refuses what the append would refuse.
-fn check(view: &View<'_>, facts: &[v1::Fact]) -> Result<(), HubError> {
+pub(super) fn check(view: &View<'_>, facts: &[v1::Fact], actor: &str) -> Result<(), HubError> {
     let (mut global, mut registry) = (view.global.clone(), view.registry.clone());
+    let place = facts::Place {
+        seq: view.size,
+        decided_at: view.now,
+        actor,
+    };
     for fact in facts {
-        crate::facts::apply(&mut global, &mut registry, fact, view.size, view.now)?;
+        facts::apply(&mut global, &mut registry, fact, &place)?;
     }
     Ok(())
 }
@@ -39,7 +47,7 @@ impl AllianceService for Api {
         request: Request<v1::ApplyAllianceRequest>,
     ) -> Answer<v1::ApplyAllianceResponse> {
         let caller = self.caller(&request)?;
-        caller.operator()?;
+        caller.administrator()?;
         let request = request.into_inner();
         let Some(desired) = request.desired else {
             return Err(
@@ -49,6 +57,7 @@ impl AllianceService for Api {
         let validate_only = request.validate_only;
         let changes = Changes::default();
         let told = Arc::clone(&changes);
+        let actor = caller.actor();
         let leaf_index = self
             .0
             .sequencer
@@ -56,7 +65,7 @@ impl AllianceService for Api {
                 let (facts, changes) = diff::plan(view.registry, &desired)?;
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = changes;
                 if validate_only {
-                    check(view, &facts)?;
+                    check(view, &facts, &actor)?;
                     return Ok(Vec::new());
                 }
                 Ok(facts)
@@ -110,11 +119,16 @@ impl AllianceService for Api {
         check_key(&key)?;
         let key_id = key.key_id.clone();
         let validate_only = request.validate_only;
+        let actor = caller.actor();
         self.0
             .sequencer
             .facts(caller.actor(), move |view| {
                 let facts = register(view.registry, key, view.now)?;
-                Ok(if validate_only { Vec::new() } else { facts })
+                if validate_only {
+                    check(view, &facts, &actor)?;
+                    return Ok(Vec::new());
+                }
+                Ok(facts)
             })
             .await?;
         ok(v1::RegisterKeyResponse {
@@ -141,6 +155,7 @@ impl AllianceService for Api {
                     .ok_or_else(missing)?;
                 let may = match (&caller, &key.owner) {
                     (_, Owner::Hub) => false,
+                    // Which of them, the log says.
                     (Caller::Operator { .. }, _) => true,
                     (Caller::Merchant { slug, .. }, owner) => {
                         *owner == Owner::Merchant(slug.clone())
@@ -149,7 +164,7 @@ impl AllianceService for Api {
                 if !may {
                     return Err(missing());
                 }
-                if let (Caller::Operator { key_id }, true) = (
+                if let (Caller::Operator { key_id, .. }, true) = (
                     &caller,
                     last_operator_key(view.registry, &request.key_id, view.now),
                 ) {
@@ -240,6 +255,7 @@ fn check_key(key: &v1::Key) -> Result<(), HubError> {
             "revoke it with RevokeKey",
         ));
     }
+    check_person(key)?;
     if let (Some(from), Some(until)) = (&key.valid_from, &key.valid_until)
         && micros(until) <= micros(from)
     {
@@ -248,6 +264,36 @@ fn check_key(key: &v1::Key) -> Result<(), HubError> {
             "OUT_OF_RANGE",
             "behind valid_from, or absent for no end",
         ));
+    }
+    Ok(())
+}
+
+/// Who holds an operator's key, and what it may do.
+fn check_person(key: &v1::Key) -> Result<(), HubError> {
+    let broken = |field: &str, reason, text: &str| Err(HubError::field(field, reason, text));
+    if !key.merchant_id.is_empty() {
+        if key.holder.is_empty() && key.operator_roles.is_empty() {
+            return Ok(());
+        }
+        let text = "holder and roles are for operators' keys";
+        return broken("key.holder", "MUST_BE_ABSENT", text);
+    }
+    let holder = key.holder.as_str();
+    if holder.len() > 128 || holder.trim() != holder || holder.chars().any(char::is_control) {
+        let text = "a name of at most 128 bytes without control characters and spaces around it";
+        return broken("key.holder", "NAME", text);
+    }
+    let mut roles = key.operator_roles.clone();
+    roles.sort_unstable();
+    roles.dedup();
+    let known = |role: &i32| {
+        OperatorRole::try_from(*role).is_ok_and(|role| role != OperatorRole::Unspecified)
+    };
+    let auditor = roles.contains(&OperatorRole::Auditor.into());
+    let several = roles.len() > 1;
+    if roles.len() != key.operator_roles.len() || !roles.iter().all(known) || (auditor && several) {
+        let text = "each role once; an AUDITOR has no other role";
+        return broken("key.operator_roles", "ROLES", text);
     }
     Ok(())
 }
@@ -266,7 +312,9 @@ fn register(registry: &Registry, mut key: v1::Key, now: i64) -> Result<Vec<v1::F
         Owner::Merchant(key.merchant_id.clone())
     };
     if let Some(known) = registry.keys.get(&key.key_id) {
-        let same = known.owner == owner && known.public_key.as_slice() == key.public_key;
+        let same = known.owner == owner
+            && known.public_key.as_slice() == key.public_key
+            && same_person(known, &key);
         if same && known.revoked_at.is_none() {
             let shorter = shorten(known, key, now);
             if let (Some((key_id, _)), true) = (&shorter, owner == Owner::Operator)
@@ -285,6 +333,12 @@ fn register(registry: &Registry, mut key: v1::Key, now: i64) -> Result<Vec<v1::F
     Ok(vec![fact(F::KeyRegistered(key))])
 }
 
+/// A key stays whose it is, and may what it might; to name neither again is no change.
+fn same_person(known: &KeyRecord, key: &v1::Key) -> bool {
+    let silent = key.holder.is_empty() && key.operator_roles.is_empty();
+    silent || (known.holder == key.holder && known.operator_roles == key.operator_roles)
+}
+
 /// A key that ends earlier than was registered: its id and the fact; nothing where it does not. Never longer, because
 /// who holds a key must not prolong it by itself; never before now, because nothing changes backwards.
 fn shorten(known: &KeyRecord, mut key: v1::Key, now: i64) -> Option<(String, v1::Fact)> {
@@ -294,6 +348,8 @@ fn shorten(known: &KeyRecord, mut key: v1::Key, now: i64) -> Option<(String, v1:
     }
     key.valid_from = (known.valid_from != i64::MIN).then(|| timestamp(known.valid_from));
     key.valid_until = Some(timestamp(until));
+    key.holder.clone_from(&known.holder);
+    key.operator_roles.clone_from(&known.operator_roles);
     Some((key.key_id.clone(), fact(F::KeyRegistered(key))))
 }
 

@@ -12,7 +12,7 @@ impl TestClockService for Api {
         &self,
         request: Request<v1::SetClockRequest>,
     ) -> Answer<v1::SetClockResponse> {
-        self.caller(&request)?.operator()?;
+        self.caller(&request)?.administrator()?;
         let Some(to) = request.into_inner().now else {
             return Err(HubError::field("now", "REQUIRED", "say what the clock shall show").into());
         };

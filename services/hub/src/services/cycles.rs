@@ -19,11 +19,12 @@ use crate::{
 };
 
 /// Micro-units as the wire has them. The ledger's bounds keep every total far below this.
-fn wire(micros: i128) -> Result<i64, HubError> {
+pub(super) fn wire(micros: i128) -> Result<i64, HubError> {
     i64::try_from(micros).map_err(|_| HubError::internal("a total does not fit into 64 bits"))
 }
 
-fn cycle(global: &Global, totals: &CycleTotals) -> v1::Cycle {
+/// A cycle as the wire has it.
+pub(super) fn cycle(global: &Global, totals: &CycleTotals) -> v1::Cycle {
     let finance = global.finance();
     let state = match totals.state {
         CycleState::Open => v1::CycleState::Open,
@@ -72,7 +73,8 @@ fn position(
     })
 }
 
-fn find(global: &Global, number: u32) -> Result<&CycleTotals, HubError> {
+/// A cycle by its number; 0 = the open one.
+pub(super) fn find(global: &Global, number: u32) -> Result<&CycleTotals, HubError> {
     if number == 0 {
         return Ok(global.open_cycle());
     }
@@ -87,6 +89,17 @@ fn visible(caller: &Caller) -> Option<u32> {
         Caller::Operator { .. } => None,
         Caller::Merchant { index, .. } => Some(*index),
     }
+}
+
+/// The hub's side of a cycle.
+pub(super) fn hub_position(totals: &CycleTotals) -> Result<v1::HubPosition, HubError> {
+    Ok(v1::HubPosition {
+        reserve_micros: wire(totals.hub.reserve_micros)?,
+        service_fee_micros: wire(totals.hub.service_fee_micros)?,
+        redemption_fee_micros: wire(totals.hub.redemption_fee_micros)?,
+        breakage_micros: wire(totals.hub.breakage_micros)?,
+        adjustment_micros: wire(totals.hub.adjustment_micros)?,
+    })
 }
 
 fn cycle_details(
@@ -123,13 +136,7 @@ fn cycle_details(
     });
     let hub = match only {
         Some(_) => None,
-        None => Some(v1::HubPosition {
-            reserve_micros: wire(totals.hub.reserve_micros)?,
-            service_fee_micros: wire(totals.hub.service_fee_micros)?,
-            redemption_fee_micros: wire(totals.hub.redemption_fee_micros)?,
-            breakage_micros: wire(totals.hub.breakage_micros)?,
-            adjustment_micros: wire(totals.hub.adjustment_micros)?,
-        }),
+        None => Some(hub_position(totals)?),
     };
     Ok(v1::GetCycleResponse {
         cycle: Some(cycle(view.global, totals)),
@@ -193,7 +200,7 @@ impl CycleService for Api {
         request: Request<v1::CloseCycleRequest>,
     ) -> Answer<v1::CloseCycleResponse> {
         let caller = self.caller(&request)?;
-        caller.operator()?;
+        caller.administrator()?;
         let request = request.into_inner();
         if request.cycle_number == 0 {
             return Err(HubError::field(

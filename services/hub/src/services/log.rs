@@ -11,6 +11,7 @@ use crate::{
     convert::timestamp,
     error::{HubError, Reason},
     memory,
+    sequencer::state::unassigned,
     tlog::{self, Location, ProofPlan, RangeError, TilePlan},
 };
 
@@ -40,7 +41,8 @@ impl Api {
         tlog::pick(locations, row_of).map_err(HubError::internal)
     }
 
-    async fn prove(&self, plan: &ProofPlan) -> Result<Vec<Vec<u8>>, HubError> {
+    /// Hashes of a proof.
+    pub(super) async fn prove(&self, plan: &ProofPlan) -> Result<Vec<Vec<u8>>, HubError> {
         let hashes = self.hashes(plan.needed()).await?;
         let proof = plan.assemble(&hashes).map_err(HubError::internal)?;
         Ok(proof.iter().map(|hash| hash.to_vec()).collect())
@@ -253,6 +255,7 @@ impl LogService for Api {
                     now: Some(timestamp(view.now)),
                     epoch: view.epoch,
                     messages: view.messages,
+                    unassigned_messages: unassigned(view.global, view.decided),
                     version: concat!("hansa ", env!("CARGO_PKG_VERSION")).to_owned(),
                     duplicate_key_restarts: view.duplicate_key_restarts,
                     ..v1::GetStatusResponse::default()
@@ -261,6 +264,11 @@ impl LogService for Api {
             .await?;
         self.0.ownership.check()?;
         (status.resident_bytes, status.peak_resident_bytes) = memory::resident();
+        let audit = self.0.audit.status().await?;
+        status.audited_size = audit.size;
+        status.audit_finding = audit
+            .finding
+            .map_or_else(String::new, |found| found.to_string());
         ok(status)
     }
 }

@@ -3,10 +3,13 @@
 pub mod alliance;
 pub mod clock;
 pub mod cycles;
+pub mod disputes;
 pub mod exchange;
+pub mod finance;
 pub mod log;
 pub mod members;
 pub mod page;
+pub mod report;
 
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use crate::{
+    audit::Audit,
     auth::{Authenticator, Caller},
     clock::Clock,
     error::HubError,
@@ -46,6 +50,8 @@ pub struct Shared {
     pub signer: Arc<Signer>,
     /// Hashes enrolment keys.
     pub alias_key: ring::hmac::Key,
+    /// Whether the auditor agrees.
+    pub audit: Arc<Audit>,
     /// The process is to end.
     pub shutdown: CancellationToken,
 }

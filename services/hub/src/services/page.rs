@@ -22,6 +22,10 @@ pub fn start(token: &str, what: &str) -> Result<u64, HubError> {
     if token.is_empty() {
         return Ok(0);
     }
+    start_of(token, what)
+}
+
+fn start_of(token: &str, what: &str) -> Result<u64, HubError> {
     let broken = || {
         HubError::field(
             "page_token",
@@ -46,6 +50,32 @@ pub fn token(what: &str, at: u64) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// A place in the log within a page's walk: an entry, and how much of it was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The entry.
+    pub entry: u64,
+    /// Rows of it that were told.
+    pub skip: u64,
+}
+
+/// Where a page begins that walks through the log. Tokens are bound to `what` they page through.
+pub fn place(token: &str, what: &str) -> Result<Place, HubError> {
+    if token.is_empty() {
+        return Ok(Place { entry: 0, skip: 0 });
+    }
+    let (entry, skip) = token.split_once('.').unwrap_or_default();
+    Ok(Place {
+        entry: start_of(entry, what)?,
+        skip: start_of(skip, "rows")?,
+    })
+}
+
+/// The token of the page that begins at a place.
+pub fn place_token(what: &str, at: Place) -> String {
+    format!("{}.{}", token(what, at.entry), token("rows", at.skip))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +89,17 @@ mod tests {
         assert!(start("AA", "lots").is_err());
         assert!(size(1_001, 10).is_err() && size(-1, 10).is_err());
         assert_eq!(size(0, 10).ok(), Some(10));
+    }
+
+    #[test]
+    fn places_in_the_log_are_bound_too() {
+        let at = Place { entry: 7, skip: 3 };
+        let told = place_token("items", at);
+        assert_eq!(place(&told, "items").ok(), Some(at));
+        assert_eq!(place("", "items").ok(), Some(Place { entry: 0, skip: 0 }));
+        for broken in [".", "AA", &token("items", 7), &told.replace('.', "")] {
+            assert!(place(broken, "items").is_err(), "{broken}");
+        }
+        assert!(place(&told, "other").is_err());
     }
 }

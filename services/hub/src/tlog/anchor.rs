@@ -55,8 +55,8 @@ pub enum AnchorError {
     /// The store has fewer entries than were signed and answered: some are lost.
     #[error(
         "the store holds {stored} entries but {anchored} were signed: entries {stored} to {last} are lost; bring the \
-         database back from its standby or a newer copy; going on without them takes the explicit command that opens \
-         a new origin",
+         database back from its standby or a newer copy; only where there is none, go on without them under another \
+         name: hansa reopen",
         last = anchored.saturating_sub(1)
     )]
     Lost {
@@ -116,6 +116,13 @@ impl Anchor {
         if size <= self.size {
             return Ok(());
         }
+        replace(&self.path, note).map_err(|source| io_error(&self.path, source))?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Replaces the checkpoint in the file, whatever it is: for a log that goes on after a loss. As [`Anchor::write`] otherwise.
+    pub fn restart(&mut self, size: u64, note: &str) -> Result<(), AnchorError> {
         replace(&self.path, note).map_err(|source| io_error(&self.path, source))?;
         self.size = size;
         Ok(())
@@ -330,6 +337,19 @@ mod tests {
         anchor.write(10, &old.note()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), new.note());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_log_that_goes_on_after_a_loss_starts_the_file_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anchor");
+        let (lost, shorter) = (Log::new(20), Log::new(10));
+        fs::write(&path, lost.note()).unwrap();
+        let (mut anchor, _) = Anchor::open(&path, lost.verifier()).unwrap();
+        anchor.restart(10, &shorter.note()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), shorter.note());
+        anchor.write(11, &Log::new(11).note()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), Log::new(11).note());
     }
 
     #[test]

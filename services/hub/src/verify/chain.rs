@@ -11,7 +11,7 @@ use hansa_proto::v1;
 use hansa_store::CheckpointRow;
 
 use super::{
-    report::{Mismatch, micros_text},
+    report::{Loss, Mismatch, micros_text},
     source::Item,
 };
 use crate::tlog::{Frontier, Hash};
@@ -28,7 +28,9 @@ const PARTS: [(usize, usize, &str); 3] = [
 pub(super) struct Chain {
     frontier: Frontier,
     last_decided_at: i64,
+    key: Option<VerifyingKey>,
     verifier: Option<LogVerifier>,
+    lost: Vec<Loss>,
     /// Checkpoints that are not reached yet, smallest first.
     waiting: VecDeque<CheckpointRow>,
     verified: u64,
@@ -39,7 +41,9 @@ impl Chain {
         Self {
             frontier: Frontier::new(),
             last_decided_at: i64::MIN,
+            key: None,
             verifier: None,
+            lost: Vec::new(),
             waiting: VecDeque::new(),
             verified: 0,
         }
@@ -75,6 +79,53 @@ impl Chain {
         };
         let key = VerifyingKey::from_bytes(&genesis.hub_public_key).map_err(|e| broken(&e))?;
         let verifier = LogVerifier::new(genesis.origin.as_str(), key).map_err(|e| broken(&e))?;
+        (self.key, self.verifier) = (Some(key), Some(verifier));
+        Ok(())
+    }
+
+    /// What was signed under an earlier name and is lost.
+    pub(super) fn lost(&self) -> &[Loss] {
+        &self.lost
+    }
+
+    /// The log goes on under another name from this entry on.
+    pub(super) fn reopen(&mut self, reopened: &v1::LogReopened) -> Result<(), Mismatch> {
+        let seq = self.frontier.size();
+        let what = "the log's new name";
+        let broken = |recorded: &dyn std::fmt::Display, recomputed: &dyn std::fmt::Display| {
+            Mismatch::new(what, recorded, recomputed).at(seq)
+        };
+        let (Some(key), Some(before)) = (&self.key, &self.verifier) else {
+            return Err(broken(&"given", &"no entry names the log's key"));
+        };
+        let earlier = self.lost.iter().map(|loss| loss.origin.as_str());
+        if earlier
+            .chain([before.name()])
+            .any(|name| name == reopened.origin)
+        {
+            let name = format!("\"{}\"", reopened.origin);
+            return Err(broken(&name, &"a name that the log never had"));
+        }
+        let lost = before
+            .open(&reopened.lost_checkpoint)
+            .map_err(|error| broken(&error, before))?;
+        let entries = lost
+            .size
+            .checked_sub(seq)
+            .filter(|entries| *entries > 0)
+            .ok_or_else(|| {
+                broken(
+                    &format_args!("{} entries were signed", lost.size),
+                    &"more than there are",
+                )
+            })?;
+        let verifier = LogVerifier::new(reopened.origin.as_str(), *key)
+            .map_err(|error| broken(&format!("\"{}\"", reopened.origin), &error))?;
+        self.lost.push(Loss {
+            origin: lost.origin,
+            first: seq,
+            entries,
+        });
         self.verifier = Some(verifier);
         Ok(())
     }

@@ -32,6 +32,11 @@ impl Fold {
         if written.facts.is_empty() {
             return Err(Mismatch::new("facts", "none", "at least one"));
         }
+        let place = facts::Place {
+            seq: item.seq,
+            decided_at: item.decided_at,
+            actor: &written.actor,
+        };
         for (index, fact) in written.facts.iter().enumerate() {
             let alone = written.facts.len() == 1;
             match &fact.fact {
@@ -43,7 +48,10 @@ impl Fold {
                         "genesis only",
                     ));
                 }
-                Some(F::CycleCut(cut)) => self.check_cut(item, cut, &written.actor)?,
+                Some(F::CycleCut(cut)) => {
+                    self.check_cut(item, cut, &written.actor)?;
+                    self.placed.cut();
+                }
                 _ => self.not_past_close(item)?,
             }
             match &fact.fact {
@@ -60,20 +68,34 @@ impl Fold {
                 }
                 Some(F::MembersEnrolled(enrolled)) => self.enrol(enrolled)?,
                 Some(F::CycleClosed(closed)) => self.check_closed(closed)?,
+                Some(F::PaymentsSubmitted(submitted)) => self.check_payment_file(submitted)?,
                 Some(F::AdvanceTo(advance)) if alone => self.advance(item, advance, &mut made)?,
                 Some(F::AdvanceTo(_)) => {
                     return Err(Mismatch::new("due work", "beside other facts", "alone"));
+                }
+                Some(F::LogReopened(_)) if !alone => {
+                    return Err(Mismatch::new("a new name", "beside other facts", "alone"));
                 }
                 Some(
                     F::Genesis(_)
                     | F::Programme(_)
                     | F::Merchant(_)
                     | F::Promotion(_)
-                    | F::CycleCut(_),
+                    | F::CycleCut(_)
+                    | F::LogReopened(_)
+                    | F::CycleAudited(_)
+                    | F::ProposalMade(_)
+                    | F::ProposalDecided(_)
+                    | F::BankReportImported(_)
+                    | F::ExceptionExplained(_)
+                    | F::DisputeRaised(_)
+                    | F::DisputeAnswered(_)
+                    | F::DisputeEscalated(_)
+                    | F::DisputeRuled(_),
                 ) => {}
             }
             let (global, registry) = (&mut self.global, &mut self.registry);
-            facts::apply(global, registry, fact, item.seq, item.decided_at)
+            facts::apply(global, registry, fact, &place)
                 .map_err(|refusal| Mismatch::new("a fact", "in the log", refusal))?;
         }
         Ok(made)
@@ -109,6 +131,7 @@ impl Fold {
             };
             let same = known.owner == owner
                 && known.public_key.as_slice() == key.public_key
+                && (&known.holder, &known.operator_roles) == (&key.holder, &key.operator_roles)
                 && known.revoked_at.is_none();
             let end = key.valid_until.as_ref().map(micros);
             let earlier = end.is_some_and(|end| {
@@ -242,6 +265,7 @@ impl Fold {
         self.global
             .check_invariants()
             .map_err(|violation| Mismatch::new(what, "in the log", violation))?;
+        self.placed.check(cycle)?;
         let found = digest(&SHA256, &cycle.canonical_bytes());
         if closed.digest != found.as_ref() {
             let what = format!("the digest of cycle {}", closed.cycle_number);

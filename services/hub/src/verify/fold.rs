@@ -16,6 +16,7 @@ use prost::Message as _;
 
 use super::{
     members::Members,
+    placed::Placed,
     report::{Counts, Mismatch, describe, micros_text},
     source::{Item, Stored},
 };
@@ -41,6 +42,8 @@ pub(super) struct Fold {
     pub(super) counts: Counts,
     /// Digests of CLOSED cycles, by the wire's number.
     pub(super) digests: BTreeMap<u32, Vec<u8>>,
+    /// Messages by the cuts that enclose them.
+    pub(super) placed: Placed,
     pub(super) references: HashMap<(u32, Reference), u64>,
     pub(super) aliases: HashSet<[u8; 16]>,
     ids: HashMap<(u32, Id), u64>,
@@ -75,6 +78,7 @@ impl Fold {
             members,
             counts: Counts::default(),
             digests: BTreeMap::new(),
+            placed: Placed::default(),
             references: HashMap::new(),
             aliases: HashSet::new(),
             ids: HashMap::new(),
@@ -280,7 +284,9 @@ impl Fold {
             self.members.put(number, item.seq, &member)?;
         }
         record(effects, pos, number.unwrap_or(0), decision.effects);
-        Ok(convert::outcome(&decision.outcome))
+        let outcome = convert::outcome(&decision.outcome);
+        self.placed.message(&outcome);
+        Ok(outcome)
     }
 
     /// A member's state; an empty one for an unknown reference.
@@ -317,6 +323,14 @@ impl Fold {
 pub(super) fn genesis(written: &v1::Facts) -> Option<&v1::Genesis> {
     match written.facts.first().map(|fact| &fact.fact) {
         Some(Some(v1::fact::Fact::Genesis(genesis))) => Some(genesis),
+        _ => None,
+    }
+}
+
+/// The fact that gives the log another name.
+pub(super) fn reopened(written: &v1::Facts) -> Option<&v1::LogReopened> {
+    match written.facts.first().map(|fact| &fact.fact) {
+        Some(Some(v1::fact::Fact::LogReopened(reopened))) => Some(reopened),
         _ => None,
     }
 }

@@ -218,6 +218,7 @@ impl Members {
         next: u64,
         global: &Global,
         registry: &Registry,
+        decided: u64,
         last_decided_at: i64,
     ) -> Result<(), Mismatch> {
         let next_member = self.len() + 1;
@@ -249,6 +250,7 @@ impl Members {
             &next_member,
         )
         .map_err(at)?;
+        same("the stored number of messages", &snapshot.decided, &decided).map_err(at)?;
         if snapshot.last_decided_at < last_decided_at {
             let recorded = micros_text(snapshot.last_decided_at);
             let recomputed = format!("{} or later", micros_text(last_decided_at));

@@ -8,6 +8,8 @@
 //! - [`Source`]: entries by pages, of a store or of a hub
 //! - `chain`: places, leaves, the tree, checkpoints
 //! - `fold`, `facts`: signatures, decisions, facts
+//! - `placed`: which cycle each message is in, by the cuts alone
+//! - `finance`: payment files and attachments
 //! - `members`: all members, and the stored projection beside them
 //! - [`receipt`]: one receipt, without the log
 //!
@@ -16,8 +18,10 @@
 
 mod chain;
 mod facts;
+mod finance;
 mod fold;
 mod members;
+mod placed;
 pub mod receipt;
 mod report;
 mod source;
@@ -31,7 +35,9 @@ use hansa_client::{
 };
 
 pub use members::Projection;
-pub use report::{Counts, CycleReport, Failure, HubMicros, Mismatch, ProjectionReport, Report};
+pub use report::{
+    Counts, CycleReport, Failure, HubMicros, Loss, Mismatch, ProjectionReport, Report,
+};
 pub use source::Source;
 
 use crate::sequencer::state::ReplayCache;
@@ -143,6 +149,11 @@ impl Verification {
     async fn decide(&mut self, item: &Item, opened: &Opened) -> Result<(), Failure> {
         if let (0, Opened::Facts(written)) = (item.seq, opened) {
             self.begin(written)?;
+        } else if let Opened::Facts(written) = opened
+            && let Some(reopened) = fold::reopened(written)
+        {
+            self.chain.reopen(reopened)?;
+            self.named()?;
         }
         for seq in self.fold.repeats(item, opened) {
             if self.firsts.get(seq).is_none() {
@@ -152,6 +163,11 @@ impl Verification {
         }
         self.fold.decide(item, opened, &self.firsts)?;
         self.firsts.trim();
+        if let Opened::Facts(written) = opened {
+            for attachment in finance::attachments(written) {
+                self.source.check_attachment(attachment, item.seq).await?;
+            }
+        }
         Ok(())
     }
 
@@ -163,19 +179,29 @@ impl Verification {
                 .into());
         };
         self.chain.begin(genesis)?;
+        self.named()
+    }
+
+    /// The log has this name from here on: what was said elsewhere under it can be compared.
+    fn named(&mut self) -> Result<(), Failure> {
         let Some(verifier) = self.chain.verifier() else {
             return Ok(());
         };
-        if let Some(known) = self
-            .verifier_key
-            .as_ref()
-            .filter(|known| *known != verifier)
+        let size = self.chain.size();
+        if let Some(known) = &self.verifier_key
+            && known.name() == verifier.name()
+            && known != verifier
         {
-            return Err(Mismatch::new("the log's key", verifier, known).at(0).into());
+            return Err(Mismatch::new("the log's key", verifier, known)
+                .at(size)
+                .into());
         }
         let Some((path, note)) = &self.anchor else {
             return Ok(());
         };
+        if note.lines().next() != Some(verifier.name()) {
+            return Ok(());
+        }
         let what = format!("the checkpoint kept in {}", path.display());
         let anchored = verifier
             .open(note)
@@ -189,6 +215,29 @@ impl Verification {
         }
         self.anchored = Some(anchored);
         Ok(())
+    }
+
+    /// What was said elsewhere under names that the log does not have.
+    fn compare_names(&self) -> Result<(), Mismatch> {
+        let Some(verifier) = self.chain.verifier() else {
+            return Ok(());
+        };
+        if let Some(known) = self
+            .verifier_key
+            .as_ref()
+            .filter(|known| *known != verifier)
+        {
+            return Err(Mismatch::new("the log's key", verifier, known).at(0));
+        }
+        match &self.anchor {
+            Some((path, note)) if self.anchored.is_none() => {
+                let what = format!("the checkpoint kept in {}", path.display());
+                let error = verifier.open(note).err();
+                let recorded = error.map_or_else(|| "not compared".to_owned(), |e| e.to_string());
+                Err(Mismatch::new(what, recorded, verifier))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn compare_anchor(&self) -> Result<(), Mismatch> {
@@ -207,19 +256,25 @@ impl Verification {
             members,
             global,
             registry,
+            placed,
             ..
         } = &mut self.fold;
-        members.compare_global(size, global, registry, last)
+        members.compare_global(size, global, registry, placed.messages(), last)
     }
 
     fn finish(mut self) -> Result<Report, Failure> {
         self.compare_global()?;
+        self.compare_names()?;
         let global = &self.fold.global;
         let what = "the sums of the alliance at the end";
         global
             .check_invariants()
             .map_err(|violation| Mismatch::new(what, "the log", violation))?;
         self.fold.members.add_up(global)?;
+        global
+            .cycles()
+            .iter()
+            .try_for_each(|cycle| self.fold.placed.check(cycle))?;
         let projection = self.fold.members.finish(self.size)?;
         let (registry, digests) = (&self.fold.registry, &self.fold.digests);
         let cycles = global.cycles().iter().map(|cycle| {
@@ -239,6 +294,7 @@ impl Verification {
                 .verifier()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            lost: self.chain.lost().to_vec(),
             size: self.size,
             root: hex(&self.chain.root()),
             currency: global.currency().to_string(),

@@ -126,8 +126,10 @@ impl From<CallError> for Failure {
 pub struct Report {
     /// Name of the log.
     pub origin: String,
-    /// Verifier key of the log in C2SP form, as its first entry says.
+    /// Verifier key of the log in C2SP form, as its entries say.
     pub verifier_key: String,
+    /// What was signed under an earlier name and is lost, oldest first.
+    pub lost: Vec<Loss>,
     /// Number of entries.
     pub size: u64,
     /// Root of the tree over them, hexadecimal.
@@ -146,6 +148,17 @@ pub struct Report {
     pub projection: Option<ProjectionReport>,
     /// Cycles, oldest first.
     pub cycles: Vec<CycleReport>,
+}
+
+/// Entries that a log signed under an earlier name, and lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The name.
+    pub origin: String,
+    /// The first entry that is lost. In the log as it is now, the entry at this place says so.
+    pub first: u64,
+    /// Number of entries that are lost, as far as is known.
+    pub entries: u64,
 }
 
 /// Numbers of a log.
@@ -211,6 +224,10 @@ pub struct CycleReport {
     pub state: &'static str,
     /// SHA-256 of its totals as recorded when it closed, hexadecimal.
     pub digest: Option<String>,
+    /// Messages between its two cuts that took effect.
+    pub messages_accepted: u64,
+    /// Messages between its two cuts that were refused.
+    pub messages_refused: u64,
     /// What each merchant owes (positive) or is owed; zero nets are left out. Unit: micro-units.
     pub net_micros: BTreeMap<String, i128>,
     /// The hub's side, in the sign of the nets' sum. Unit: micro-units.
@@ -240,6 +257,8 @@ impl CycleReport {
             closes_at: cycle.closes_at.and_then(instant),
             state: cycle.state.code(),
             digest: digest.map(hex),
+            messages_accepted: cycle.counts.accepted.values().sum(),
+            messages_refused: cycle.counts.refused.values().sum(),
             net_micros: nets
                 .map(|(merchant, micros)| (registry.slug(merchant.0).to_owned(), micros))
                 .collect(),

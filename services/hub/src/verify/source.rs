@@ -2,10 +2,11 @@
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use hansa_client::{hub::Hub, note::LogVerifier};
+use hansa_client::{hub::Hub, keys::hex, note::LogVerifier};
 use hansa_proto::v1;
 use hansa_store::{CheckpointRow, EntryRow, Store};
 use prost::Message as _;
+use ring::digest::{SHA256, digest};
 
 use super::report::{Failure, Mismatch};
 use crate::{convert::micros, intake, sequencer::state::FirstEntry};
@@ -139,6 +140,34 @@ impl Source {
             elements: intake::elements(&envelope.payload).context("elements of a batch")?,
             outcomes: outcomes.outcomes,
         })
+    }
+
+    /// An attachment is what the log names; a hub gives them only to those whom its dispute concerns.
+    pub(super) async fn check_attachment(
+        &self,
+        named: &v1::Evidence,
+        seq: u64,
+    ) -> Result<(), Failure> {
+        let Self::Store(store) = self else {
+            return Ok(());
+        };
+        let broken = |recorded: &str, recomputed: String| {
+            let what = format!("the attachment \"{}\"", named.file_name);
+            Failure::from(Mismatch::new(what, recorded, recomputed).at(seq))
+        };
+        let expected = format!("SHA-256 {}", hex(&named.sha256));
+        let Ok(sha256) = <[u8; 32]>::try_from(named.sha256.as_slice()) else {
+            return Err(broken(&expected, "32 bytes".to_owned()));
+        };
+        let Some(content) = store.evidence(&sha256).await? else {
+            return Err(broken(&expected, "it is not in the store".to_owned()));
+        };
+        let found = digest(&SHA256, &content);
+        if found.as_ref() == sha256 && content.len() as u64 == named.size {
+            return Ok(());
+        }
+        let found = format!("{} bytes of SHA-256 {}", content.len(), hex(found.as_ref()));
+        Err(broken(&expected, found))
     }
 
     /// The checkpoints of at least `from` leaves, some of them, smallest first; a hub gives only its newest.

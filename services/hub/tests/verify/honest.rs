@@ -60,6 +60,21 @@ async fn however_it_is_read() {
         .map(|cycle| cycle["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["CLOSED", "CLOSED", "CLOSED", "OPEN"]);
+    // Every message is in exactly one cycle; those that were sent again only where they were first.
+    let sum = |name: &str| -> u64 {
+        let cycles = document["cycles"].as_array().unwrap();
+        cycles
+            .iter()
+            .map(|cycle| cycle[name].as_u64().unwrap())
+            .sum()
+    };
+    let count = |name: &str| counts[name].as_u64().unwrap();
+    assert_eq!(sum("messages_accepted"), count("accepted"));
+    let first_time = count("messages") - count("replayed") - 2;
+    assert_eq!(
+        sum("messages_accepted") + sum("messages_refused"),
+        first_time
+    );
 
     // A log of another key is not the one that is meant, however well it verifies.
     let known = document["verifier_key"].as_str().unwrap();

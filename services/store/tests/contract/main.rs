@@ -6,7 +6,9 @@
 )]
 
 mod appending;
+mod auditing;
 mod crash;
+mod evidence;
 mod fixture;
 mod gate;
 mod postgres;

@@ -1,10 +1,10 @@
 //! The schema's version.
 
-use hansa_store::{SCHEMA_VERSION, Store, StoreError, StoreOptions};
+use hansa_store::{EvidenceRow, SCHEMA_VERSION, Store, StoreError, StoreOptions};
 
 use crate::fixture::{Database, both, entry, group};
 
-both! { a_database_is_reopened_as_it_was  a_newer_schema_is_refused }
+both! { a_database_is_reopened_as_it_was  an_older_database_is_advanced  a_newer_schema_is_refused }
 
 async fn a_database_is_reopened_as_it_was(database: Database) {
     let store = database.open().await;
@@ -18,12 +18,8 @@ async fn a_database_is_reopened_as_it_was(database: Database) {
     store.append(epoch, &group(1, 3)).await.unwrap();
 }
 
-async fn a_newer_schema_is_refused(database: Database) {
-    let store = database.open().await;
-    store.close().await.unwrap();
-    drop(store);
-    let newer = SCHEMA_VERSION + 1;
-    let statement = format!("INSERT INTO schema_version (version) VALUES ({newer})");
+/// Behind the store's back.
+async fn execute(database: &Database, statement: String) {
     let statement = sqlx::AssertSqlSafe(statement);
     if let Some(path) = database.url.strip_prefix("sqlite:") {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
@@ -35,6 +31,40 @@ async fn a_newer_schema_is_refused(database: Database) {
         sqlx::raw_sql(statement).execute(&pool).await.unwrap();
         pool.close().await;
     }
+}
+
+async fn an_older_database_is_advanced(database: Database) {
+    let store = database.open().await;
+    let epoch = store.take_gate("a", "a:1", None).await.unwrap();
+    store.append(epoch, &group(0, 3)).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    // As the release before left it.
+    let statement = "DROP TABLE evidence; DROP TABLE audit_state; DROP TABLE audit_member; DROP TABLE audit_reference; \
+                     DROP TABLE audit_cut; DROP TABLE audit_finding; DELETE FROM schema_version WHERE version > 1";
+    execute(&database, statement.into()).await;
+
+    let store = database.open().await;
+    assert_eq!(store.entry(0).await.unwrap(), Some(entry(0)));
+    let mut next = group(1, 3);
+    next.evidence = vec![EvidenceRow {
+        sha256: [1; 32],
+        content: "photo".into(),
+    }];
+    store.append(epoch, &next).await.unwrap();
+    assert_eq!(
+        store.evidence(&[1; 32]).await.unwrap(),
+        Some("photo".into())
+    );
+}
+
+async fn a_newer_schema_is_refused(database: Database) {
+    let store = database.open().await;
+    store.close().await.unwrap();
+    drop(store);
+    let newer = SCHEMA_VERSION + 1;
+    let statement = format!("INSERT INTO schema_version (version) VALUES ({newer})");
+    execute(&database, statement).await;
     let refused = Store::open(&database.url, &StoreOptions::default()).await;
     assert!(
         matches!(refused, Err(StoreError::SchemaNewer { found, known: SCHEMA_VERSION }) if found == newer),

@@ -1,22 +1,18 @@
 //! `hansa bench exchange`: a hub in a process of its own, loaded, killed, and asked again.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use hansa_store::{Kind, Store, StoreOptions};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     check,
+    directory::{Directory, kind_name, prepare_database},
     hub::HubCommand,
     lane::{Lane, Order},
     load, machine, members,
+    progress::{counting, progress},
     report::{Report, Run, bytes_each, median, unexpected},
     rng::SplitMix64,
     traffic::{Mix, Traffic},
@@ -82,39 +78,10 @@ pub struct Args {
     json: bool,
 }
 
-/// A directory, removed when dropped unless it is to be kept.
-struct Directory {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Directory {
-    fn open(wanted: Option<PathBuf>) -> anyhow::Result<Self> {
-        let keep = wanted.is_some();
-        let path = wanted.unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("hansa-bench-{}", std::process::id()))
-        });
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make the directory {}", path.display()))?;
-        Ok(Self { path, keep })
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        if !self.keep {
-            let _ = std::fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
 /// Runs the bench.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let directory = Directory::open(args.data_dir.clone())?;
-    let database = args
-        .database
-        .clone()
-        .unwrap_or_else(|| format!("sqlite:{}", directory.path.join("hansa.db").display()));
+    let database = directory.database(args.database.as_deref());
     let kind = prepare_database(&database, args.reuse).await?;
     let members = usize::try_from(args.members)?;
     let command = HubCommand {
@@ -146,7 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Result<Report> {
     let hub = command.start().await?;
     let streams = usize::from(args.streams);
-    let bar = progress(args, "enrolling", args.members);
+    let bar = progress(args.json, "enrolling", args.members);
     let merchants = members::set_up(&hub, streams, args.members, counting(&bar)).await?;
     bar.finish_and_clear();
     let mut lanes: Vec<Lane> = (0_u64..)
@@ -163,7 +130,7 @@ async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Resul
             window: PRELOAD_WINDOW,
             mix: Mix::Accruals,
         };
-        let bar = progress(args, "preloading", args.preload);
+        let bar = progress(args.json, "preloading", args.preload);
         load::run(&hub, &mut lanes, order, counting(&bar)).await?;
         bar.finish_and_clear();
     }
@@ -177,7 +144,7 @@ async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Resul
     };
     let mut runs = Vec::new();
     for _ in 0..args.runs {
-        let bar = progress(args, "running", args.messages);
+        let bar = progress(args.json, "running", args.messages);
         let measured = load::run(&hub, &mut lanes, order, counting(&bar)).await?;
         bar.finish_and_clear();
         runs.push(Run::new(&measured, args.messages));
@@ -208,10 +175,7 @@ async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Resul
         streams,
         window: order.window,
         memory_members: command.memory_members,
-        database: match kind {
-            Kind::Sqlite => "sqlite",
-            Kind::Postgres => "postgres",
-        },
+        database: kind_name(kind),
         restart_seconds,
         unexpected_refusals: unexpected(&runs),
         checked,
@@ -222,23 +186,6 @@ async fn measure(args: &Args, command: &HubCommand, kind: Kind) -> anyhow::Resul
         version,
         seed: args.seed,
     })
-}
-
-/// Makes the database, and refuses one that holds a log.
-async fn prepare_database(url: &str, reuse: bool) -> anyhow::Result<Kind> {
-    let store = Store::open(url, &StoreOptions::default())
-        .await
-        .context("cannot open the database")?;
-    let log = store.last_entry().await?;
-    let kind = store.kind();
-    store.close().await?;
-    if log.is_some() && !reuse {
-        return Err(exit::coded(
-            exit::USAGE,
-            "the database holds a log; name an empty one, or go on with it by --reuse",
-        ));
-    }
-    Ok(kind)
 }
 
 /// Size of the database, read beside the hub.
@@ -252,24 +199,4 @@ async fn size(command: &HubCommand) -> anyhow::Result<u64> {
     let size = store.size_bytes().await;
     store.close().await?;
     Ok(size?)
-}
-
-fn progress(args: &Args, what: &'static str, count: u64) -> ProgressBar {
-    let bar = ProgressBar::new(count).with_message(what);
-    if args.json || !std::io::stderr().is_terminal() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-        eprintln!("{what} {count}");
-    } else {
-        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(4));
-    }
-    let template = "{msg:10} {wide_bar} {human_pos}/{human_len} {per_sec}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
-}
-
-fn counting(bar: &ProgressBar) -> impl Fn(u64) + Clone + Send + 'static {
-    let bar = bar.clone();
-    move |count| bar.inc(count)
 }

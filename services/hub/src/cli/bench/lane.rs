@@ -43,6 +43,8 @@ pub(super) struct Tally {
     pub(super) latencies: Histogram<u64>,
     /// Outcomes by code.
     pub(super) codes: BTreeMap<i32, u64>,
+    /// When each batch was sent, and when it was answered; empty for callers of single messages.
+    pub(super) flights: Vec<(Instant, Instant)>,
 }
 
 /// A message whose outcome was kept.
@@ -93,10 +95,7 @@ impl Lane {
         start: Arc<Barrier>,
         progress: impl Fn(u64),
     ) -> anyhow::Result<Tally> {
-        let mut tally = Tally {
-            latencies: Histogram::new(3)?,
-            codes: BTreeMap::new(),
-        };
+        let mut tally = Tally::new()?;
         let (requests, body) = mpsc::channel(order.window);
         let mut exchange = hub.exchange();
         let opened = exchange.stream_batches(ReceiverStream::new(body)).await;
@@ -132,8 +131,9 @@ impl Lane {
                 .message()
                 .await?
                 .context("the hub ended the stream")?;
-            let micros = u64::try_from(batch.at.elapsed().as_micros()).unwrap_or(u64::MAX);
-            tally.latencies.record(micros)?;
+            let now = Instant::now();
+            tally.latencies.record(micros_between(batch.at, now))?;
+            tally.flights.push((batch.at, now));
             progress(batch.members.len() as u64);
             self.take(&batch, answer, &mut tally)?;
         }
@@ -202,18 +202,25 @@ impl Lane {
     }
 }
 
+/// Time from one instant to a later one. Unit: microseconds.
+pub(super) fn micros_between(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.duration_since(from).as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Tally {
     /// An empty one.
     pub(super) fn new() -> anyhow::Result<Self> {
         Ok(Self {
             latencies: Histogram::new(3)?,
             codes: BTreeMap::new(),
+            flights: Vec::new(),
         })
     }
 
     /// Takes another one in.
     pub(super) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.latencies.add(&other.latencies)?;
+        self.flights.extend_from_slice(&other.flights);
         for (code, count) in &other.codes {
             *self.codes.entry(*code).or_default() += count;
         }

@@ -1,6 +1,8 @@
 //! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own; and netting by itself.
 
 mod check;
+pub mod close;
+mod directory;
 pub mod exchange;
 mod hub;
 mod lane;
@@ -8,6 +10,7 @@ mod load;
 mod machine;
 mod members;
 pub mod netting;
+mod progress;
 mod report;
 mod rng;
 mod traffic;
@@ -23,6 +26,8 @@ use clap::Subcommand;
 pub enum Bench {
     /// Signed messages into a durable log: rate, latency, memory, restart.
     Exchange(exchange::Args),
+    /// Closing a cycle: what it takes, and what ongoing traffic feels of it.
+    Close(close::Args),
     /// A netting method over a generated network: totals, seconds, memory.
     Netting(netting::Args),
 }
@@ -31,6 +36,7 @@ pub enum Bench {
 pub async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Exchange(args) => exchange::run(args).await,
+        Bench::Close(args) => close::run(args).await,
         Bench::Netting(args) => netting::run(&args),
     }
 }

@@ -1,14 +1,12 @@
 //! One message at a time: a call, a signature and a commit for each.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use hansa_proto::v1;
-use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -56,10 +54,7 @@ pub(super) async fn run(
         let mut traffic = Traffic::new(merchant, rng);
         tasks.spawn(async move {
             let mut exchange = connection.exchange();
-            let mut tally = Tally {
-                latencies: Histogram::new(3)?,
-                codes: BTreeMap::new(),
-            };
+            let mut tally = Tally::new()?;
             while begun.elapsed() < time {
                 let request = v1::SubmitBatchRequest {
                     envelope: Some(traffic.batch(1, Mix::Shop).envelope),

@@ -131,7 +131,7 @@ impl Place {
         };
         if empty {
             // A new log: what a log before it left here says nothing about it.
-            let _ = fs::remove_file(self.data_dir.join("checkpoint.note"));
+            let _ = fs::remove_file(self.data_dir.join(crate::home::CHECKPOINT));
             let mut marked = fingerprint.to_owned();
             marked.push('\n');
             return fs::write(&marker, marked)

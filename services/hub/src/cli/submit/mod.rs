@@ -33,12 +33,13 @@ use serde_json::{Value, json};
 use super::{
     connect::Connection,
     exit,
+    proofs::ReceiptFolder,
     render::{self, Column, Format},
     session,
 };
 use plan::Planned;
 use rows::{Form, Member, Problem};
-use send::{Answered, Outgoing, Report};
+use send::{Answered, Outgoing, Report, Way};
 
 /// Problems and rows that are shown at most.
 const SHOWN: usize = 20;
@@ -84,6 +85,9 @@ pub struct Args {
     /// Where signed batches wait until they are answered. Default: FILE.outbox, removed when nothing waits.
     #[arg(long, value_name = "OUTBOX")]
     outbox: Option<PathBuf>,
+    /// Keep a receipt of each batch in this folder, made where there is none; also of batches that an earlier run sent.
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
     /// Messages in a batch.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=4000))]
     batch: u16,
@@ -115,7 +119,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .unwrap_or_else(|| beside(&args.file, ".outbox"));
     let outbox = Outbox::open(&outbox_path).map_err(|error| outbox_error(error, &outbox_path))?;
     let bar = render::bar(messages.len() as u64, "messages");
-    let sent = send::send(&hub, key, outbox, messages, usize::from(args.batch), &bar).await;
+    let receipts = args.receipts.as_deref().map(ReceiptFolder::open);
+    let way = Way {
+        hub: &hub,
+        batch_size: args.batch.into(),
+        receipts: receipts.transpose()?,
+    };
+    let sent = send::send(&way, key, outbox, messages, &bar).await;
     bar.finish_and_clear();
     let report = sent?;
     if args.outbox.is_none() && report.answers.iter().all(Option::is_some) {

@@ -20,7 +20,7 @@ use indicatif::ProgressBar;
 use prost::Message as _;
 use tokio::sync::mpsc;
 
-use crate::cli::{exit, render};
+use crate::cli::{exit, proofs::ReceiptFolder, render};
 
 /// Batches on their way at once. Also how many go to disk with one sync.
 const WINDOW: usize = 8;
@@ -78,13 +78,22 @@ fn lock(outbox: &Shared) -> MutexGuard<'_, Outbox> {
     outbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Where messages go, and how.
+pub(super) struct Way<'a> {
+    /// The hub.
+    pub hub: &'a Hub,
+    /// Messages in a batch.
+    pub batch_size: usize,
+    /// Where receipts are kept, if they are.
+    pub receipts: Option<ReceiptFolder>,
+}
+
 /// Sends all. Must run on a runtime of several threads: the outbox blocks.
 pub(super) async fn send(
-    hub: &Hub,
+    way: &Way<'_>,
     key: Arc<SigningKey>,
     outbox: Outbox,
     messages: Arc<Vec<Outgoing>>,
-    batch_size: usize,
     bar: &ProgressBar,
 ) -> anyhow::Result<Report> {
     let mut report = Report {
@@ -103,7 +112,7 @@ pub(super) async fn send(
         }
         tracing::debug!(messages = batch.messages().len(), "waited in the outbox");
     }
-    let (sender, mut answers) = hub.stream(WINDOW);
+    let (sender, mut answers) = way.hub.stream(WINDOW);
     let (sent, mut in_flights) = mpsc::unbounded_channel();
     let feeder = Feeder {
         sender,
@@ -111,7 +120,7 @@ pub(super) async fn send(
         outbox: Arc::clone(&outbox),
         key,
         messages,
-        batch_size,
+        batch_size: way.batch_size,
     };
     let feeding = tokio::spawn(feeder.run(waiting, covered));
     while let Some(item) = answers.next().await {
@@ -120,7 +129,13 @@ pub(super) async fn send(
             break;
         };
         let answered = match item.result {
-            Ok(answer) => Some(outcomes(&answer)),
+            Ok(answer) => {
+                // Before the batch leaves the outbox: an interrupted run sends it again, and asks for its receipt.
+                if let Some(receipts) = &way.receipts {
+                    receipts.keep(way.hub, &item.batch, &answer).await?;
+                }
+                Some(outcomes(&answer))
+            }
             Err(error) => {
                 let refused =
                     (!error.is_transient()).then(|| refusal(&error, in_flight.rows.len()));

@@ -11,9 +11,24 @@ use crate::{
         prefetch::{self, Fetched},
         projection::Projector,
         recovery::LoadError,
-        state::State,
+        state::{State, unassigned},
     },
 };
+
+/// What must hold before a cycle is closed for ever.
+fn check_sums(state: &State) -> Result<(), LoadError> {
+    let refusing = |why: String| LoadError::Corrupt(format!("refusing to close a cycle: {why}"));
+    state
+        .global
+        .check_invariants()
+        .map_err(|violation| refusing(violation.to_string()))?;
+    match unassigned(&state.global, state.decided) {
+        0 => Ok(()),
+        n => Err(refusing(format!(
+            "{n} messages are not in exactly one cycle"
+        ))),
+    }
+}
 
 impl Driver<'_> {
     /// One step of what happens by time alone; whether there was one. Evicts nothing: a group may be gathered.
@@ -26,9 +41,7 @@ impl Driver<'_> {
         let fact = match &step {
             Step::Cut(at) => Some(due::cut_fact(state, *at)),
             Step::Closed(cycle) => {
-                state.global.check_invariants().map_err(|violation| {
-                    LoadError::Corrupt(format!("refusing to close a cycle: {violation}"))
-                })?;
+                check_sums(state)?;
                 Some(due::closed_fact(state, *cycle))
             }
             Step::Sweep(..) => None,

@@ -1,0 +1,181 @@
+//! What finance does that posts to a cycle or moves a limit: approved adjustments, prepaid packs, settlements, defaults.
+//!
+//! Proposals wait here until another person decided them. Payments, reports and disputes themselves post nothing to a cycle and are
+//! skipped by name. What a default shares out depends on money that was held back, which is no matter of the log's messages: it is
+//! taken down with its bounds, and the comparison of the cycle holds the other side to them ([`crate::CycleTotals::defaults`]).
+
+use std::collections::BTreeMap;
+
+use hansa_proto::v1::{self, action::Action as A};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auditor::Auditor,
+    books::Journal,
+    finding::Mismatch,
+    source::MerchantNo,
+    totals::{Account, Kind},
+};
+
+/// A step that waits for another person's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Proposal {
+    maker: String,
+    step: Step,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Step {
+    Adjust {
+        merchant: MerchantNo,
+        /// None: the hub.
+        with: Option<MerchantNo>,
+        micros: i64,
+    },
+    Settle(u32),
+    Prepay(MerchantNo, i64),
+    Default(MerchantNo, i64),
+    MatchByHand,
+    /// Moves payments, which these books do not keep.
+    Other,
+}
+
+/// Proposals by number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Finance {
+    last: u64,
+    waiting: BTreeMap<u64, Proposal>,
+}
+
+impl Auditor {
+    fn adjustment(&self, asked: &v1::Adjustment) -> Result<Step, Mismatch> {
+        let terms = &self.small.terms;
+        let with = asked.counterparty_merchant_id.as_str();
+        Ok(Step::Adjust {
+            merchant: terms.number(&asked.merchant_id)?,
+            with: (!with.is_empty()).then(|| terms.number(with)).transpose()?,
+            micros: asked.amount_micros,
+        })
+    }
+
+    fn propose(&mut self, maker: &str, step: Step) -> u64 {
+        let finance = &mut self.small.finance;
+        finance.last += 1;
+        let maker = maker.to_owned();
+        finance
+            .waiting
+            .insert(finance.last, Proposal { maker, step });
+        finance.last
+    }
+
+    pub(crate) fn proposed(&mut self, made: &v1::ProposalMade) -> Result<(), Mismatch> {
+        let terms = &self.small.terms;
+        let step = match made
+            .action
+            .as_ref()
+            .and_then(|action| action.action.as_ref())
+        {
+            Some(A::Adjustment(asked)) => self.adjustment(asked)?,
+            Some(A::SettleCycle(settle)) => Step::Settle(settle.cycle_number),
+            Some(A::PrepaidPack(pack)) => {
+                Step::Prepay(terms.number(&pack.merchant_id)?, pack.amount_micros)
+            }
+            Some(A::DeclareDefault(default)) => {
+                Step::Default(terms.number(&default.merchant_id)?, default.amount_micros)
+            }
+            Some(A::MatchException(_)) => Step::MatchByHand,
+            Some(
+                A::AbortSettlement(_)
+                | A::ReinstructPayment(_)
+                | A::CarryForwardPayment(_)
+                | A::PostReconciliation(_)
+                | A::ReleaseHoldback(_),
+            ) => Step::Other,
+            None => return Err(Mismatch::fact("an action that this release knows", "none")),
+        };
+        let number = self.propose(&made.holder, step);
+        if number != made.proposal_number {
+            return Err(Mismatch::fact(
+                format_args!("proposal {number}"),
+                made.proposal_number,
+            ));
+        }
+        Ok(())
+    }
+
+    /// A dispute was decided for the merchant: its adjustment is proposed with the answer.
+    pub(crate) fn answered(
+        &mut self,
+        holder: &str,
+        adjustment: Option<&v1::Adjustment>,
+    ) -> Result<(), Mismatch> {
+        if let Some(asked) = adjustment {
+            let step = self.adjustment(asked)?;
+            self.propose(holder, step);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn decided(&mut self, decided: &v1::ProposalDecided) -> Result<(), Mismatch> {
+        let number = decided.proposal_number;
+        let Some(proposal) = self.small.finance.waiting.remove(&number) else {
+            return Err(Mismatch::fact("a proposal that waits", number));
+        };
+        if !decided.approved {
+            return Ok(());
+        }
+        if proposal.maker == decided.holder {
+            return Err(Mismatch::fact(
+                format_args!(
+                    "somebody else than {} to approve proposal {number}",
+                    proposal.maker
+                ),
+                "the same person",
+            ));
+        }
+        let books = &mut self.small.books;
+        match proposal.step {
+            Step::Adjust {
+                merchant,
+                with,
+                micros,
+            } => {
+                let micros = i128::from(micros);
+                let mut journal = Journal::default();
+                journal.debit(Account::Clearing(merchant), micros);
+                journal.line(merchant, Kind::Adjustment, with, 0, micros);
+                match with {
+                    Some(other) => {
+                        journal.credit(Account::Clearing(other), micros);
+                        journal.line(other, Kind::Adjustment, Some(merchant), 0, -micros);
+                    }
+                    None => journal.credit(Account::Adjustments, micros),
+                }
+                let open = books.open_cycle()?.number;
+                books.post(open, &journal)?;
+            }
+            Step::Settle(cycle) => {
+                let unit = self
+                    .small
+                    .terms
+                    .programme(i64::MAX)?
+                    .currency
+                    .minor_micros();
+                if !books.standing.settle(cycle, unit) {
+                    return Err(Mismatch::fact("a closed cycle that is not settled", cycle));
+                }
+            }
+            // Cash in, and the merchant owes less: no cycle's matter.
+            Step::Prepay(merchant, micros) => books.standing.owe(merchant, -i128::from(micros)),
+            Step::Default(merchant, micros) => {
+                books.standing.use_up(merchant, micros.into());
+                let open = books.open_cycle()?.number;
+                let cycle = books.cycle_mut(open)?;
+                cycle.defaults.push((merchant, micros));
+            }
+            Step::MatchByHand => books.standing.match_by_hand(),
+            Step::Other => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! What decides about limits: what merchants owe, what they will owe, and points that they have not paid for (rule 11).
+//!
+//! Exposure counts what is posted. What a bank confirmed of an approved settlement is finance's to match and not in these books, so that
+//! from the first approval on the auditor knows a clearing balance between two bounds: nothing of the settlement is paid, or all of it.
+//! A message that is refused for a limit, or not, must be right for one of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    exact::share,
+    source::MerchantNo,
+    terms::{Contract, Mode},
+};
+
+/// What a purchase would add to a merchant's exposure. Unit: micro-units.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// It funds a part.
+    pub(crate) funds: bool,
+    pub(crate) clearing: i128,
+    pub(crate) waiting: i128,
+    /// Value of open BURN points.
+    pub(crate) burn: i128,
+}
+
+/// What a limit says to a purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Within,
+    Beyond,
+    /// It depends on what was paid.
+    Either,
+}
+
+/// Sums by merchant. Unit: micro-units.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// 1100 as if no settlement was ever paid. Debit is positive.
+    clearing: BTreeMap<MerchantNo, i128>,
+    /// Open points by funder, mode and price.
+    open: BTreeMap<(MerchantNo, Mode, i64), i64>,
+    /// What pending purchases will cost their funders.
+    waiting: BTreeMap<MerchantNo, i128>,
+    /// Nets of closed cycles whose settlement is not approved, by cycle.
+    closed: BTreeMap<u32, BTreeMap<MerchantNo, i128>>,
+    /// Nets of approved settlements: what may have been paid.
+    payable: BTreeMap<MerchantNo, i128>,
+    /// Roundings of approved settlements: what may have been paid beside.
+    rounding: i128,
+    /// Payments of any amount may have been matched by hand.
+    unknown: bool,
+    /// Collateral that defaults may have used up.
+    used: BTreeMap<MerchantNo, i128>,
+}
+
+impl Standing {
+    pub(crate) fn owe(&mut self, merchant: MerchantNo, micros: i128) {
+        *self.clearing.entry(merchant).or_default() += micros;
+    }
+
+    /// Open points of a funder become more or fewer.
+    pub(crate) fn open_points(&mut self, funder: MerchantNo, mode: Mode, price: i64, points: i64) {
+        let key = (funder, mode, price);
+        let open = self.open.entry(key).or_default();
+        *open += points;
+        if *open == 0 {
+            self.open.remove(&key);
+        }
+    }
+
+    /// Pending purchases of a funder become dearer or cheaper.
+    pub(crate) fn wait_for(&mut self, funder: MerchantNo, micros: i128) {
+        *self.waiting.entry(funder).or_default() += micros;
+    }
+
+    /// A cycle was closed with these nets.
+    pub(crate) fn closed(&mut self, cycle: u32, nets: BTreeMap<MerchantNo, i128>) {
+        self.closed.insert(cycle, nets);
+    }
+
+    /// A cycle's settlement was approved, in payments rounded to this unit; answers whether it was closed and not settled before.
+    pub(crate) fn settle(&mut self, cycle: u32, unit: i128) -> bool {
+        let Some(nets) = self.closed.remove(&cycle) else {
+            return false;
+        };
+        for (merchant, micros) in nets {
+            *self.payable.entry(merchant).or_default() += micros;
+        }
+        self.rounding += unit;
+        true
+    }
+
+    /// Payments were matched by hand, whatever their amounts.
+    pub(crate) fn match_by_hand(&mut self) {
+        self.unknown = true;
+    }
+
+    /// A default may have used up so much of a merchant's collateral.
+    pub(crate) fn use_up(&mut self, merchant: MerchantNo, micros: i128) {
+        *self.used.entry(merchant).or_default() += micros;
+    }
+
+    /// Points of a funder that it has not paid for, and their value.
+    pub(crate) fn open_burn(&self, funder: MerchantNo) -> (i64, i128) {
+        let from = (funder, Mode::Burn, i64::MIN);
+        let to = (funder, Mode::Burn, i64::MAX);
+        let open = self.open.range(from..=to);
+        open.fold((0, 0), |(points, value), ((_, _, price), open)| {
+            (
+                points + open,
+                value + i128::from(*open) * i128::from(*price),
+            )
+        })
+    }
+
+    /// Value of all points that stand in the reserve (invariant 4).
+    pub(crate) fn reserve(&self) -> i128 {
+        self.open
+            .iter()
+            .filter(|((_, mode, _), _)| *mode == Mode::Issue)
+            .map(|((_, _, price), open)| i128::from(*open) * i128::from(*price))
+            .sum()
+    }
+
+    /// Whether a merchant stays within its cap and collateral with something on top.
+    pub(crate) fn verdict(
+        &self,
+        merchant: MerchantNo,
+        contract: &Contract,
+        added: &Added,
+    ) -> Verdict {
+        let Some((cap, collateral)) = contract.limit else {
+            return Verdict::Within;
+        };
+        if self.unknown {
+            return Verdict::Either;
+        }
+        let of = |map: &BTreeMap<MerchantNo, i128>| map.get(&merchant).copied().unwrap_or(0);
+        let open = self.open_burn(merchant).1 + added.burn;
+        let rest = of(&self.waiting) + added.waiting + share(open, contract.exposure_bps);
+        let (unpaid, payable) = (of(&self.clearing) + added.clearing, of(&self.payable));
+        let least = (unpaid - payable.max(0) - self.rounding).max(0) + rest;
+        let most = (unpaid - payable.min(0) + self.rounding).max(0) + rest;
+        let limit = cap + collateral;
+        let lowest = cap + (collateral - of(&self.used)).max(0);
+        if most <= lowest {
+            Verdict::Within
+        } else if least > limit {
+            Verdict::Beyond
+        } else {
+            Verdict::Either
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The auditor against the fold: random histories, both golden runs, and what must be found.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation ends a test"
+)]
+
+mod beside;
+mod forge;
+mod golden;
+mod histories;
+mod repetitions;
