@@ -1,4 +1,4 @@
-//! The tiers of `Cargo.toml`'s workspace: settlement <- store <- hub; proto and client know no tier above them. Pure crates
+//! The tiers of `Cargo.toml`'s workspace: fraud, settlement <- store <- hub; proto and client know no tier above them. Pure crates
 //! have no runtime, no database and no wire in their manifests.
 
 use std::{collections::BTreeMap, process::Command};
@@ -43,9 +43,10 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
 #[test]
 fn no_crate_depends_upwards() {
     let crates = dependencies();
-    let allowed: [(&str, &[&str]); 10] = [
+    let allowed: [(&str, &[&str]); 11] = [
         ("hansa-proto", &[]),
         ("hansa-money", &[]),
+        ("hansa-fraud", &[]),
         ("hansa-netting", &[]),
         ("hansa-settlement", &["hansa-money", "hansa-netting"]),
         // The auditor shares the contract and the money types with the fold that it checks, nothing else.
@@ -58,6 +59,7 @@ fn no_crate_depends_upwards() {
             "hansa-hub",
             &[
                 "hansa-proto",
+                "hansa-fraud",
                 "hansa-settlement",
                 "hansa-netting",
                 "hansa-auditor",
@@ -92,6 +94,7 @@ fn the_fold_is_pure() {
     for banned in ["tokio", "sqlx", "tonic", "prost", "ring", "tracing", "rand"] {
         for pure in [
             "hansa-money",
+            "hansa-fraud",
             "hansa-netting",
             "hansa-settlement",
             "hansa-report",
