@@ -193,9 +193,7 @@ pub async fn play(
     let bar = progress(data.rows.len() as u64);
     let stats = player.play(data, terms, &bar).await?;
     bar.finish_and_clear();
-    let document = report::read(player.operator())
-        .await
-        .context("cannot read the result")?;
+    let document = player.report().await?;
     Ok((document, stats, player))
 }
 

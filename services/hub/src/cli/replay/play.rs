@@ -25,6 +25,7 @@ use ring::digest::{SHA256, digest};
 
 use super::{
     process::{HubProcess, Running},
+    report::{self, Document},
     rows::{self, Data, Row},
     terms::Terms,
 };
@@ -77,14 +78,18 @@ impl Player {
     /// Starts the hub.
     pub async fn start(process: HubProcess, clock: Arc<AtomicI64>) -> anyhow::Result<Self> {
         let data_dir = process.data_dir.clone();
-        let running = process.start().await?;
+        let mut running = process.start().await?;
         let hub = Hub::new(
             &HubOptions::new(format!("http://{}", running.address)),
             None,
         )?;
-        let now = hub
-            .call(v1::GetClockRequest {}, async |hub: Hub, r| {
-                hub.test_clock().get_clock(r).await
+        let now = running
+            .beside(async {
+                let request = v1::GetClockRequest {};
+                let asked = hub.call(request, async |hub: Hub, r| {
+                    hub.test_clock().get_clock(r).await
+                });
+                Ok(asked.await?)
             })
             .await?;
         clock.fetch_max(now.now.as_ref().map_or(0, micros), Ordering::AcqRel);
@@ -117,6 +122,17 @@ impl Player {
         }
     }
 
+    /// What settled.
+    pub async fn report(&mut self) -> anyhow::Result<Document> {
+        let Some(mut running) = self.running.take() else {
+            bail!("the hub was stopped")
+        };
+        let read = async { Ok(report::read(&self.operator).await?) };
+        let document = running.beside(read).await;
+        self.running = Some(running);
+        document.context("cannot read the result")
+    }
+
     /// Plays all rows; a hub that dies meanwhile is started again.
     pub async fn play(
         &mut self,
@@ -128,16 +144,7 @@ impl Player {
             bail!("the hub was stopped")
         };
         let before = running.restarts();
-        let played = {
-            let playing = self.play_rows(data, terms, bar);
-            tokio::pin!(playing);
-            loop {
-                tokio::select! {
-                    played = &mut playing => break played,
-                    revived = running.revive() => revived?,
-                }
-            }
-        };
+        let played = running.beside(self.play_rows(data, terms, bar)).await;
         let restarts = running.restarts() - before;
         self.running = Some(running);
         Ok(Stats {

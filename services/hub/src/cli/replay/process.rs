@@ -127,8 +127,22 @@ fn tail(path: &Path) -> String {
 }
 
 impl Running {
+    /// Does work that needs the hub; a hub that dies meanwhile is started again.
+    pub async fn beside<T>(
+        &mut self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                revived = self.revive() => revived?,
+            }
+        }
+    }
+
     /// Returns when the hub has died and runs again, at the same address and with the clock that was set last.
-    pub async fn revive(&mut self) -> anyhow::Result<()> {
+    async fn revive(&mut self) -> anyhow::Result<()> {
         let status = self.child.wait().await?;
         self.restarts += 1;
         if self.restarts > MAX_RESTARTS {
