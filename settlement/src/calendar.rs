@@ -1,11 +1,12 @@
-//! Business dates in the programme's time zone: expiry rules, closing schedules, grace periods.
+//! Business dates in a time zone: where local times lie on the time line, expiry rules, grace periods.
 
 use crate::ids::Instant;
-use chrono::{
-    DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday,
-};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+
+/// Of a day without a change of the clocks.
+pub(crate) const MINUTES_OF_A_DAY: u16 = 24 * 60;
 
 /// A time zone of the IANA database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,19 +42,26 @@ impl Zone {
         }
     }
 
-    /// The first instant of a business date: 00:00, or the end of the gap where clocks skip midnight; the earlier one where midnight happens twice.
+    /// The first instant of a business date: [`Zone::instant`] of 00:00.
     #[must_use]
     pub fn midnight(self, date: NaiveDate) -> Instant {
-        let mut local = date.and_time(NaiveTime::MIN);
+        self.instant(date, 0)
+    }
+
+    /// The instant of a local time, in minutes behind 00:00. Where clocks skip it, the end of the gap: the first minute that they show
+    /// instead. Where they show it twice, the first time.
+    #[must_use]
+    pub fn instant(self, date: NaiveDate, minute: u16) -> Instant {
+        let mut local = date.and_time(NaiveTime::MIN) + TimeDelta::minutes(i64::from(minute));
         if self.0 == Tz::UTC {
             return Instant(local.and_utc().timestamp_micros());
         }
-        // Clocks never skip more than a day; quarter hours cover every gap on record.
-        for _ in 0..=96 {
+        // Clocks never skipped more than a day.
+        for _ in 0..=MINUTES_OF_A_DAY {
             if let Some(found) = self.0.from_local_datetime(&local).earliest() {
                 return Instant(found.timestamp_micros());
             }
-            local += TimeDelta::minutes(15);
+            local += TimeDelta::minutes(1);
         }
         Instant(local.and_utc().timestamp_micros())
     }
@@ -144,37 +152,6 @@ fn next_sweep(after: NaiveDate, dates: &[(u8, u8)]) -> Option<NaiveDate> {
         .min()
 }
 
-/// When cycles close by themselves. The closing instant is always 00:00 in the programme's zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CycleSchedule {
-    /// Each day.
-    Daily,
-    /// Each Monday.
-    Weekly,
-    /// The first of each month.
-    Monthly,
-    /// Only by hand.
-    Manual,
-}
-
-impl CycleSchedule {
-    /// The first closing instant after `at`, `None` by hand.
-    #[must_use]
-    pub fn next_close(self, at: Instant, zone: Zone) -> Option<Instant> {
-        let date = zone.date(at);
-        let next = match self {
-            Self::Daily => date.succ_opt()?,
-            Self::Weekly => date
-                .succ_opt()?
-                .iter_days()
-                .find(|d| d.weekday() == Weekday::Mon)?,
-            Self::Monthly => date.with_day(1)?.checked_add_months(Months::new(1))?,
-            Self::Manual => return None,
-        };
-        Some(zone.midnight(next))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,23 +207,5 @@ mod tests {
             at("2026-02-28T00:00:00Z")
         );
         assert!(!ExpiryRule::FixedSweep(vec![(4, 31)]).is_valid());
-    }
-
-    #[test]
-    fn closing_instants_follow_the_schedule() {
-        let monday = at("2026-03-02T00:00:00Z");
-        assert_eq!(
-            CycleSchedule::Monthly.next_close(at("2026-03-01T00:00:00Z"), Zone::UTC),
-            Some(at("2026-04-01T00:00:00Z"))
-        );
-        assert_eq!(
-            CycleSchedule::Weekly.next_close(monday, Zone::UTC),
-            Some(at("2026-03-09T00:00:00Z"))
-        );
-        assert_eq!(
-            CycleSchedule::Daily.next_close(monday, Zone::UTC),
-            Some(at("2026-03-03T00:00:00Z"))
-        );
-        assert_eq!(CycleSchedule::Manual.next_close(monday, Zone::UTC), None);
     }
 }

@@ -1,7 +1,6 @@
 //! The alliance's side of the fold: terms, merchants, prices, cycles, accounts, the due calendar. Changes only by facts and by the global
 //! side of effects; never holds a member. All maps are ordered, so that the same log gives the same bytes.
 
-use crate::calendar::CycleSchedule;
 use crate::cycle::{Counts, CycleState, CycleTotals};
 use crate::effect::Corrupt;
 use crate::finance::Finance;
@@ -23,8 +22,6 @@ pub struct Genesis {
     pub terms: ProgrammeTerms,
     /// First instant of cycle 0.
     pub opens_at: Instant,
-    /// When cycles close by themselves.
-    pub schedule: CycleSchedule,
 }
 
 /// Balances of the hub's accounts, micro-units; debits positive.
@@ -105,7 +102,6 @@ pub enum Violation {
 /// The alliance's side of the fold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Global {
-    pub(crate) schedule: CycleSchedule,
     pub(crate) programmes: Vec<ProgrammeVersion>,
     pub(crate) merchants: Vec<Merchant>,
     pub(crate) standings: Vec<Standing>,
@@ -124,17 +120,14 @@ pub struct Global {
     pub(crate) finance: Finance,
 }
 
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
 
 impl Global {
     /// An alliance without merchants.
     #[must_use]
     pub fn new(genesis: &Genesis) -> Self {
-        let closes_at = genesis
-            .schedule
-            .next_close(genesis.opens_at, genesis.terms.zone);
+        let closes_at = genesis.terms.next_close(genesis.opens_at);
         Self {
-            schedule: genesis.schedule,
             programmes: vec![ProgrammeVersion {
                 effective_at: Instant::MIN,
                 terms: genesis.terms.clone(),
@@ -158,12 +151,6 @@ impl Global {
     #[must_use]
     pub fn currency(&self) -> Currency {
         self.programmes[0].terms.currency
-    }
-
-    /// The closing schedule.
-    #[must_use]
-    pub fn schedule(&self) -> CycleSchedule {
-        self.schedule
     }
 
     /// The programme's terms for an event time.

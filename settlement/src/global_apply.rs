@@ -375,12 +375,9 @@ impl Global {
     }
 
     fn cut(&mut self, closes_at: Instant, ctx: &Context) {
-        let zone = self.programme(closes_at).zone;
-        let next = CycleTotals::new(
-            CycleNo(self.cycles.len() as u32),
-            closes_at,
-            self.schedule.next_close(closes_at, zone),
-        );
+        // By the calendar that holds when the next cycle opens; a later one does not move its close.
+        let next_close = self.programme(closes_at).next_close(closes_at);
+        let next = CycleTotals::new(CycleNo(self.cycles.len() as u32), closes_at, next_close);
         if let Some(open) = self.cycles.last_mut() {
             open.state = CycleState::Closing;
             open.closes_at = Some(closes_at);

@@ -13,6 +13,8 @@
 //!
 //! - **Windows.** A return or refund is accepted while its event time lies before 00:00 (programme's zone) of the purchase's date +
 //!   `return_days` + 1: full days. Pending accruals post at that instant. `max_late` is that of the contract in force at `decided_at`.
+//! - **Cycles by calendar.** A cycle's close is fixed when it opens, by the calendar in force at its first instant. A cut-off time that clocks
+//!   skip is the end of the gap, one that they show twice the first of the two. A closing day that rests moves forward, over month ends too.
 //! - **Own lots.** In a return every part first takes from its own lots (child lots of refunds included), then from the accrual's other lots,
 //!   then from the member's other lots; so no part uses up another one's points. Service fees that a contract refunds come back per
 //!   recovered point, with repaid debts too.
@@ -51,11 +53,12 @@ mod packed;
 mod price;
 mod promotion;
 mod redemption;
+mod schedule;
 mod statement;
 mod terms;
 
 pub use accrual::{Accrual, Part};
-pub use calendar::{CycleSchedule, ExpiryRule, Zone};
+pub use calendar::{ExpiryRule, Zone};
 pub use cycle::{Counts, CycleState, CycleTotals, HubTotals, LineKey, LineTotal, PairTotal};
 pub use debt::Debt;
 pub use decide::{
@@ -87,6 +90,7 @@ pub use packed::{PackedMember, apply_packed};
 pub use price::{Price, PriceBook};
 pub use promotion::{Bonus, Promotion};
 pub use redemption::{Redemption, Status, Use, Uses};
+pub use schedule::{CutOff, CycleCalendar, CycleSchedule, MAX_HOLIDAYS};
 pub use statement::{Payment, Statement, payments, statement};
 pub use terms::{
     BankDetails, ContractTerms, ContractVersion, FundingMode, LossShare, Merchant, MerchantState,

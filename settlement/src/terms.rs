@@ -4,6 +4,7 @@ use crate::calendar::{ExpiryRule, Zone};
 use crate::finance::{NettingMethod, Party};
 use crate::ids::{Instant, MerchantIx};
 use crate::money::{BPS, Currency, MAX_MICROS_PER_POINT, Rate};
+use crate::schedule::CycleCalendar;
 use serde::{Deserialize, Serialize};
 
 /// Who carries the value of open points.
@@ -104,6 +105,8 @@ pub struct ProgrammeTerms {
     pub expiry: ExpiryRule,
     /// What a return does beyond the balance.
     pub negative_balance: NegativeBalance,
+    /// When cycles close.
+    pub cycles: CycleCalendar,
     /// How the alliance settles.
     pub settlement: SettlementTerms,
 }
@@ -114,7 +117,14 @@ impl ProgrammeTerms {
     pub fn is_valid(&self) -> bool {
         (0..=MAX_MICROS_PER_POINT).contains(&self.reserve_micros)
             && self.expiry.is_valid()
+            && self.cycles.is_valid()
             && self.settlement.is_valid()
+    }
+
+    /// When a cycle closes that opens at an instant at which these terms hold; `None` = by hand only.
+    #[must_use]
+    pub fn next_close(&self, opens_at: Instant) -> Option<Instant> {
+        self.cycles.next_close(opens_at, self.zone)
     }
 }
 

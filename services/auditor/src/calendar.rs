@@ -90,9 +90,6 @@ pub(crate) struct CutOff {
     pub(crate) holidays: std::collections::BTreeSet<NaiveDate>,
 }
 
-/// A closing day moves by at most this many days.
-const LONGEST_MOVE: u64 = 370;
-
 impl Schedule {
     fn names(self, day: NaiveDate) -> bool {
         match self {
@@ -108,12 +105,13 @@ impl Schedule {
         if self == Self::Manual {
             return None;
         }
-        let back = if cut_off.business_days_only {
-            LONGEST_MOVE
+        // A closing day moves over holidays and weekends: two days of weekend for five holidays, and one weekend more.
+        let longest_move = if cut_off.business_days_only {
+            2 * cut_off.holidays.len() as u64 + 3
         } else {
             1
         };
-        let mut day = date(zone, micros).checked_sub_days(Days::new(back))?;
+        let mut day = date(zone, micros).checked_sub_days(Days::new(longest_move))?;
         loop {
             if self.names(day) {
                 let at = cut_off.on(zone, day)?;

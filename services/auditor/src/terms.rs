@@ -409,10 +409,10 @@ impl Terms {
                     "terms backwards in time",
                 ));
             }
-            if version.currency != before.currency || version.schedule != before.schedule {
+            if version.currency != before.currency {
                 return Err(Mismatch::fact(
-                    "the programme's currency and schedule as they were",
-                    "others",
+                    format_args!("the programme's currency, {}", before.currency),
+                    version.currency,
                 ));
             }
         }

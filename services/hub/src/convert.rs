@@ -3,7 +3,7 @@
 use hansa_proto::v1;
 use hansa_settlement as ledger;
 use ledger::{
-    Bonus, ContractTerms, Currency, CycleSchedule, ExpiryRule, FundingMode, Instant, MerchantState,
+    Bonus, ContractTerms, Currency, ExpiryRule, FundingMode, Instant, MerchantState,
     NegativeBalance, Outcome, OutcomeCode, PointsComputedBy, ProgrammeTerms, Promotion, Rate,
     Roles, Zone,
 };
@@ -11,6 +11,7 @@ use prost_types::Timestamp;
 use rust_decimal::Decimal;
 
 use crate::{
+    cycle_calendar,
     error::{FieldError, HubError},
     settlement_terms,
 };
@@ -60,6 +61,15 @@ impl Fields {
             );
             Decimal::ZERO
         })
+    }
+
+    pub(crate) fn zone(&mut self, field: &str, name: &str) -> Option<Zone> {
+        let zone = Zone::new(name);
+        if zone.is_none() {
+            let text = format!("\"{name}\" is not an IANA time zone like Europe/Berlin");
+            self.broken(field, "TIME_ZONE", text);
+        }
+        zone
     }
 
     fn per_point(&mut self, field: &str, text: &str) -> i64 {
@@ -112,13 +122,13 @@ impl Fields {
     }
 }
 
-/// Terms of the programme, and when its cycles close. `merchant` tells a slug's index.
+/// Terms of the programme. `merchant` tells a slug's index.
 pub fn programme(
     fields: &mut Fields,
     p: &v1::Programme,
     merchant: impl Fn(&str) -> Option<ledger::MerchantIx>,
-) -> Option<(ProgrammeTerms, CycleSchedule)> {
-    use v1::{CycleSchedule as Schedule, ExpiryRule as Expiry, NegativeBalancePolicy as Negative};
+) -> Option<ProgrammeTerms> {
+    use v1::{ExpiryRule as Expiry, NegativeBalancePolicy as Negative};
     let currency = Currency::new(&p.currency_code).map_err(|error| {
         fields.broken(
             "programme.currency_code",
@@ -126,14 +136,7 @@ pub fn programme(
             format!("\"{}\": {error}", p.currency_code),
         );
     });
-    let zone = Zone::new(&p.time_zone);
-    if zone.is_none() {
-        let text = format!(
-            "\"{}\" is not an IANA time zone like Europe/Berlin",
-            p.time_zone
-        );
-        fields.broken("programme.time_zone", "TIME_ZONE", text);
-    }
+    let zone = fields.zone("programme.time_zone", &p.time_zone);
     let expiry = match p.expiry_rule() {
         Expiry::RollingMonths => ExpiryRule::RollingMonths(p.expiry_months),
         Expiry::Inactivity => ExpiryRule::InactivityMonths(p.expiry_months),
@@ -160,22 +163,18 @@ pub fn programme(
         Negative::Floor => NegativeBalance::Floor,
         Negative::Reject => NegativeBalance::Reject,
     };
-    let schedule = match p.cycle_schedule() {
-        Schedule::Monthly | Schedule::Unspecified => CycleSchedule::Monthly,
-        Schedule::Weekly => CycleSchedule::Weekly,
-        Schedule::Daily => CycleSchedule::Daily,
-        Schedule::Manual => CycleSchedule::Manual,
-    };
     let reserve_micros = fields.per_point("programme.reserve_per_point", &p.reserve_per_point);
-    let terms = ProgrammeTerms {
+    let cycles = cycle_calendar::read(fields, p);
+    let settlement = settlement_terms::programme(fields, p, merchant);
+    Some(ProgrammeTerms {
         currency: currency.ok()?,
         reserve_micros,
         zone: zone?,
         expiry,
         negative_balance,
-        settlement: settlement_terms::programme(fields, p, merchant),
-    };
-    Some((terms, schedule))
+        cycles,
+        settlement,
+    })
 }
 
 fn sweep_dates(fields: &mut Fields, dates: &[String]) -> Vec<(u8, u8)> {

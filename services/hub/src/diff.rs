@@ -11,6 +11,7 @@ pub fn plan(
 ) -> Result<(Vec<v1::Fact>, Vec<String>), HubError> {
     let mut facts = Vec::new();
     let mut changes = Vec::new();
+    let mut programme = None;
     if let Some(wanted) = &desired.programme {
         let old = registry.programme();
         let wanted = with_programme_defaults(old.as_ref(), wanted.clone());
@@ -20,9 +21,7 @@ pub fn plan(
         );
         if !lines.is_empty() {
             changes.extend(lines.iter().map(|line| format!("programme: {line}")));
-            facts.push(v1::Fact {
-                fact: Some(F::Programme(wanted)),
-            });
+            programme = Some(wanted);
         }
     } else if registry.programme().is_none() && !desired.merchants.is_empty() {
         return Err(HubError::field(
@@ -31,6 +30,25 @@ pub fn plan(
             "the first thing an alliance needs is a programme",
         ));
     }
+    // A merchant joins a programme, and the programme may name the merchant in its order of losses.
+    let programme = match programme {
+        Some(first) if registry.programme().is_none() => {
+            let names_merchants = first.loss_shares.iter().any(|s| !s.merchant_id.is_empty());
+            let loss_shares = if names_merchants {
+                Vec::new()
+            } else {
+                first.loss_shares.clone()
+            };
+            facts.push(v1::Fact {
+                fact: Some(F::Programme(v1::Programme {
+                    loss_shares,
+                    ..first.clone()
+                })),
+            });
+            names_merchants.then_some(first)
+        }
+        other => other,
+    };
     for wanted in &desired.merchants {
         check_slug("merchant_id", &wanted.merchant_id)?;
         let old = registry.merchant_terms(&wanted.merchant_id);
@@ -47,6 +65,9 @@ pub fn plan(
             });
         }
     }
+    facts.extend(programme.map(|programme| v1::Fact {
+        fact: Some(F::Programme(programme)),
+    }));
     for wanted in &desired.promotions {
         check_slug("promotion_id", &wanted.promotion_id)?;
         let old = registry.promotion(&wanted.promotion_id);
@@ -89,6 +110,9 @@ fn with_programme_defaults(
         }
         if wanted.cycle_schedule() == v1::CycleSchedule::Unspecified {
             wanted.cycle_schedule = old.cycle_schedule;
+        }
+        if wanted.cut_off.is_none() {
+            wanted.cut_off.clone_from(&old.cut_off);
         }
         if wanted.negative_balance() == v1::NegativeBalancePolicy::Unspecified {
             wanted.negative_balance = old.negative_balance;
@@ -209,12 +233,39 @@ fn programme_fields(p: &v1::Programme) -> Fields {
                 .trim_start_matches("CYCLE_SCHEDULE_")
                 .into(),
         ),
+        ("cut_off", cut_off(p.cut_off.as_ref())),
+        (
+            "cut_off.holidays",
+            p.cut_off
+                .as_ref()
+                .map_or_else(String::new, |c| c.holidays.join(" ")),
+        ),
         ("netting_method", p.netting_method.clone()),
         ("loss_shares", loss_shares(&p.loss_shares)),
         ("bank_details", bank_details(p.bank_details.as_ref())),
         ("warning_thresholds_bps", numbers(&p.warning_thresholds_bps)),
         ("effective_time", instant(p.effective_time.as_ref())),
     ]
+}
+
+/// Time, zone, kind of days: `17:30 Europe/Berlin business days`. Nothing where it is the default.
+fn cut_off(cut_off: Option<&v1::CutOff>) -> String {
+    let Some(c) = cut_off else {
+        return String::new();
+    };
+    let time = match (c.local_time.as_str(), c.time_zone.as_str()) {
+        ("", "") | ("00:00", "") => "",
+        ("", _) => "00:00",
+        (time, _) => time,
+    };
+    let days = if c.business_days_only {
+        "business days"
+    } else {
+        ""
+    };
+    let parts = [time, &c.time_zone, days];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 /// Who, share, limit: `grocery:2500 up to 1000.00 hub:10000`.

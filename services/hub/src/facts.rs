@@ -3,7 +3,7 @@
 
 use hansa_proto::v1;
 use hansa_settlement::{
-    Context, Currency, CycleSchedule, ExpiryRule, Fact, FactRefusal, Genesis, Global, Instant,
+    Context, Currency, CycleCalendar, ExpiryRule, Fact, FactRefusal, Genesis, Global, Instant,
     MerchantIx, NegativeBalance, Pos, ProgrammeTerms, SettlementTerms, Zone,
 };
 
@@ -50,7 +50,7 @@ pub fn apply(
     } else if let (Some(v1::fact::Fact::Programme(p)), None) = (&fact.fact, registry.programme()) {
         *global = first_programme(p, decided_at)?;
     } else {
-        for ledger_fact in ledger_facts(global, registry, fact, decided_at)? {
+        for ledger_fact in ledger_facts(registry, fact, decided_at)? {
             global
                 .apply_fact(&ledger_fact, &context)
                 .map_err(|refusal| refused(&refusal))?;
@@ -69,10 +69,10 @@ pub fn blank() -> Global {
             zone: Zone::UTC,
             expiry: ExpiryRule::None,
             negative_balance: NegativeBalance::Debt,
+            cycles: CycleCalendar::default(),
             settlement: SettlementTerms::default(),
         },
         opens_at: Instant::MIN,
-        schedule: CycleSchedule::Manual,
     })
 }
 
@@ -80,7 +80,7 @@ fn first_programme(p: &v1::Programme, decided_at: i64) -> Result<Global, HubErro
     let mut fields = Fields::default();
     // Nobody has joined yet.
     let terms = convert::programme(&mut fields, p, |_| None);
-    let Some((terms, schedule)) = fields.finish(terms)? else {
+    let Some(terms) = fields.finish(terms)? else {
         return Err(HubError::internal(
             "a programme without terms and without a broken field",
         ));
@@ -88,7 +88,6 @@ fn first_programme(p: &v1::Programme, decided_at: i64) -> Result<Global, HubErro
     Ok(Global::new(&Genesis {
         terms,
         opens_at: Instant(decided_at),
-        schedule,
     }))
 }
 
@@ -105,7 +104,6 @@ fn effective(at: Option<&prost_types::Timestamp>, decided_at: i64) -> Instant {
 
 /// The ledger's part of a fact; nothing for those that only concern keys and members.
 fn ledger_facts(
-    global: &Global,
     registry: &Registry,
     fact: &v1::Fact,
     decided_at: i64,
@@ -115,19 +113,10 @@ fn ledger_facts(
     let index = |slug: &str| registry.merchant(slug).map(MerchantIx);
     let facts = match &fact.fact {
         Some(F::Programme(p)) => match convert::programme(&mut fields, p, index) {
-            Some((terms, schedule)) => {
-                if schedule != global.schedule() {
-                    fields.broken(
-                        "programme.cycle_schedule",
-                        "IMMUTABLE",
-                        "the schedule of cycles cannot change once the programme runs",
-                    );
-                }
-                vec![Fact::Programme {
-                    effective_at: effective(p.effective_time.as_ref(), decided_at),
-                    terms,
-                }]
-            }
+            Some(terms) => vec![Fact::Programme {
+                effective_at: effective(p.effective_time.as_ref(), decided_at),
+                terms,
+            }],
             None => Vec::new(),
         },
         Some(F::Merchant(m)) => merchant(&mut fields, registry, m, decided_at),

@@ -15,6 +15,7 @@ pub mod authority;
 pub mod cli;
 pub mod clock;
 pub mod convert;
+pub mod cycle_calendar;
 pub mod diff;
 pub mod error;
 pub mod facts;

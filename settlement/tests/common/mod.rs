@@ -49,6 +49,7 @@ pub fn programme(expiry: ExpiryRule, negative_balance: NegativeBalance) -> Progr
         zone: Zone::new("Europe/Berlin").unwrap(),
         expiry,
         negative_balance,
+        cycles: CycleCalendar::default(),
         settlement: SettlementTerms {
             bank_details: Some(Box::new(bank("Hansa", "DE02120300000000202051"))),
             ..SettlementTerms::default()
@@ -105,11 +106,11 @@ pub const U1: MemberId = MemberId(1);
 pub const U2: MemberId = MemberId(2);
 
 impl World {
-    pub fn new(terms: ProgrammeTerms, opens_at: &str, schedule: CycleSchedule) -> Self {
+    pub fn new(mut terms: ProgrammeTerms, opens_at: &str, schedule: CycleSchedule) -> Self {
+        terms.cycles.schedule = schedule;
         let genesis = Genesis {
             terms,
             opens_at: at(opens_at),
-            schedule,
         };
         let global = Global::new(&genesis);
         Self {

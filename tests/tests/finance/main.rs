@@ -6,6 +6,7 @@
 )]
 
 mod bank_files;
+mod calendar;
 mod disputes;
 mod golden;
 mod people;

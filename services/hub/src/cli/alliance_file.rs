@@ -5,6 +5,9 @@
 //! fills in the hub's defaults: what the file leaves out stays as it is in the alliance, or gets the default when
 //! it is new. `deploy/alliance.example.toml` shows every key.
 
+mod bank;
+mod programme;
+mod terms;
 mod values;
 
 use std::{
@@ -19,7 +22,9 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use values::{At, Bps, Choice, Exact, SweepDate};
+use programme::ProgrammeTable;
+use terms::TermsTable;
+use values::{At, Bps, Exact};
 
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -195,213 +200,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tables<T> {
             }
         }
         from.deserialize_any(Either(PhantomData))
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProgrammeTable {
-    #[serde(default)]
-    name: String,
-    #[serde(alias = "currency_code")]
-    currency: String,
-    time_zone: String,
-    reserve_per_point: Exact,
-    expiry_months: Option<u32>,
-    expiry: Option<ExpiryTable>,
-    negative_balance: Option<Choice<v1::NegativeBalancePolicy>>,
-    #[serde(alias = "cycle_schedule")]
-    cycle: Option<Choice<v1::CycleSchedule>>,
-    /// The one order that there is; another is refused where it stands.
-    #[serde(rename = "burn_order")]
-    _burn_order: Option<BurnOrder>,
-    /// For people only.
-    #[serde(rename = "face_points_per_unit")]
-    _face_points_per_unit: Option<u64>,
-    effective_time: Option<At>,
-}
-
-impl ProgrammeTable {
-    fn programme(&self) -> Result<v1::Programme, AllianceFileError> {
-        let (rule, months, dates) = match (self.expiry_months, &self.expiry) {
-            (Some(months), None) => (v1::ExpiryRule::RollingMonths, months, Vec::new()),
-            (None, Some(expiry)) => expiry.rule()?,
-            _ => {
-                let text = "give expiry_months (that many months after posting) or expiry = { rule = ... }, one of \
-                            them";
-                return Err(contradiction("programme", text));
-            }
-        };
-        let mut programme = v1::Programme {
-            name: self.name.clone(),
-            currency_code: self.currency.clone(),
-            time_zone: self.time_zone.clone(),
-            reserve_per_point: self.reserve_per_point.0.clone(),
-            expiry_months: months,
-            sweep_dates: dates,
-            effective_time: self.effective_time.as_ref().map(|at| at.0),
-            ..v1::Programme::default()
-        };
-        programme.set_expiry_rule(rule);
-        if let Some(policy) = self.negative_balance {
-            programme.set_negative_balance(policy.0);
-        }
-        if let Some(schedule) = self.cycle {
-            programme.set_cycle_schedule(schedule.0);
-        }
-        Ok(programme)
-    }
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-enum BurnOrder {
-    /// First expiring, first out.
-    #[serde(rename = "FEFO", alias = "fefo")]
-    Fefo,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExpiryTable {
-    rule: Choice<v1::ExpiryRule>,
-    months: Option<u32>,
-    dates: Option<Vec<SweepDate>>,
-}
-
-impl ExpiryTable {
-    fn rule(&self) -> Result<(v1::ExpiryRule, u32, Vec<String>), AllianceFileError> {
-        use v1::ExpiryRule as Rule;
-        let wrong = |text: &str| Err(contradiction("programme.expiry", text));
-        match (self.rule.0, self.months, &self.dates) {
-            (rule @ (Rule::RollingMonths | Rule::Inactivity), Some(months), None) => {
-                Ok((rule, months, Vec::new()))
-            }
-            (Rule::RollingMonths | Rule::Inactivity, _, _) => {
-                wrong("this rule takes months, and nothing else")
-            }
-            (Rule::FixedSweep, None, Some(dates)) => {
-                let dates = dates.iter().map(|date| date.0.clone()).collect();
-                Ok((Rule::FixedSweep, 0, dates))
-            }
-            (Rule::FixedSweep, _, _) => wrong("this rule takes dates, and nothing else"),
-            (rule @ (Rule::None | Rule::Unspecified), None, None) => Ok((rule, 0, Vec::new())),
-            (Rule::None | Rule::Unspecified, _, _) => wrong("this rule takes nothing else"),
-        }
-    }
-}
-
-/// Keys of a merchant and of its contract; also of `[default]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct TermsTable {
-    id: Option<String>,
-    display_name: Option<String>,
-    state: Option<Choice<v1::MerchantState>>,
-    roles: Option<Vec<Choice<v1::MerchantRole>>>,
-    effective_time: Option<At>,
-    #[serde(alias = "funding")]
-    funding_mode: Option<Choice<v1::FundingMode>>,
-    #[serde(alias = "points_per_unit")]
-    earn_rate: Option<Exact>,
-    service_fee_per_point: Option<Exact>,
-    redemption_fee_bps: Option<Bps>,
-    breakage_share_bps: Option<Bps>,
-    merchant_computes_points: Option<bool>,
-    max_late_seconds: Option<u64>,
-    pending_until_return_window_ends: Option<bool>,
-    return_days: Option<u32>,
-    authorisation_ttl_seconds: Option<u64>,
-    refund_service_fee: Option<bool>,
-    minimum_burn_points: Option<i64>,
-    earn_cap_points: Option<i64>,
-    net_debit_cap: Option<Exact>,
-    collateral: Option<Exact>,
-    exposure_redemption_bps: Option<Bps>,
-    dispute_days: Option<u32>,
-    tax_category: Option<String>,
-    settlement_account: Option<String>,
-}
-
-impl TermsTable {
-    /// What this table leaves out is taken from `default`.
-    fn over(mut self, default: &Self) -> Self {
-        macro_rules! fill {
-            ($($field:ident),* $(,)?) => {
-                $( self.$field = self.$field.or_else(|| default.$field.clone()); )*
-            };
-        }
-        fill!(
-            state,
-            roles,
-            effective_time,
-            funding_mode,
-            earn_rate,
-            service_fee_per_point,
-            redemption_fee_bps,
-            breakage_share_bps,
-            merchant_computes_points,
-            max_late_seconds,
-            pending_until_return_window_ends,
-            return_days,
-            authorisation_ttl_seconds,
-            refund_service_fee,
-            minimum_burn_points,
-            earn_cap_points,
-            net_debit_cap,
-            collateral,
-            exposure_redemption_bps,
-            dispute_days,
-            tax_category,
-            settlement_account,
-        );
-        self
-    }
-
-    fn merchant(self, id: &str) -> Result<v1::Merchant, AllianceFileError> {
-        let (Some(funding), Some(earn_rate)) = (self.funding_mode, self.earn_rate) else {
-            let text = "a contract needs funding_mode and earn_rate, here or in [default]";
-            return Err(contradiction(format!("merchant \"{id}\""), text));
-        };
-        let exact = |value: Option<Exact>| value.map(|v| v.0).unwrap_or_default();
-        let bps = |value: Option<Bps>| value.map_or(0, |v| v.0);
-        let mut contract = v1::Contract {
-            effective_time: self.effective_time.map(|at| at.0),
-            earn_rate: earn_rate.0,
-            service_fee_per_point: exact(self.service_fee_per_point),
-            redemption_fee_bps: bps(self.redemption_fee_bps),
-            breakage_share_bps: bps(self.breakage_share_bps),
-            merchant_computes_points: self.merchant_computes_points.unwrap_or_default(),
-            max_late_seconds: self.max_late_seconds.unwrap_or_default(),
-            pending_until_return_window_ends: self
-                .pending_until_return_window_ends
-                .unwrap_or_default(),
-            return_days: self.return_days.unwrap_or_default(),
-            authorisation_ttl_seconds: self.authorisation_ttl_seconds.unwrap_or_default(),
-            refund_service_fee: self.refund_service_fee.unwrap_or_default(),
-            minimum_burn_points: self.minimum_burn_points.unwrap_or_default(),
-            earn_cap_points: self.earn_cap_points.unwrap_or_default(),
-            net_debit_cap: exact(self.net_debit_cap),
-            collateral: exact(self.collateral),
-            exposure_redemption_bps: self.exposure_redemption_bps.map(|v| v.0),
-            dispute_days: self.dispute_days.unwrap_or_default(),
-            tax_category: self.tax_category.unwrap_or_default(),
-            settlement_account: self.settlement_account.unwrap_or_default(),
-            ..v1::Contract::default()
-        };
-        contract.set_funding_mode(funding.0);
-        let mut merchant = v1::Merchant {
-            merchant_id: id.to_owned(),
-            display_name: self.display_name.unwrap_or_default(),
-            contract: Some(contract),
-            ..v1::Merchant::default()
-        };
-        for role in self.roles.unwrap_or_default() {
-            merchant.push_roles(role.0);
-        }
-        if let Some(state) = self.state {
-            merchant.set_state(state.0);
-        }
-        Ok(merchant)
     }
 }
 

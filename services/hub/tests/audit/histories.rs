@@ -1,5 +1,8 @@
 //! Random alliances with random histories: the auditor finds nothing, and its totals are the fold's.
 
+use std::collections::BTreeSet;
+
+use chrono::{NaiveDate, TimeDelta};
 use hansa_client::time::timestamp;
 use hansa_proto::v1;
 use proptest::{
@@ -46,6 +49,16 @@ struct Rules {
     policy: i32,
     price: usize,
     schedule: i32,
+    cut_off: Option<CutOff>,
+}
+
+/// When on a closing day the cycle closes; holidays in days behind the start, close together.
+#[derive(Clone, Debug)]
+struct CutOff {
+    zone: usize,
+    minute: u32,
+    business_days_only: bool,
+    holidays: BTreeSet<i64>,
 }
 
 /// One step; numbers are taken modulo what exists.
@@ -113,15 +126,31 @@ fn rules() -> impl Strategy<Value = Rules> {
         0_i32..4,
         0_usize..4,
         1_i32..=4,
+        prop::option::of(cut_off()),
     )
-        .prop_map(|(zone, expiry, months, policy, price, schedule)| Rules {
+        .prop_map(
+            |(zone, expiry, months, policy, price, schedule, cut_off)| Rules {
+                zone,
+                expiry,
+                months,
+                policy,
+                price,
+                schedule,
+                cut_off,
+            },
+        )
+}
+
+fn cut_off() -> impl Strategy<Value = CutOff> {
+    let holidays = prop::collection::btree_set(0_i64..150, 0..40);
+    (0_usize..4, 0_u32..1_440, any::<bool>(), holidays).prop_map(
+        |(zone, minute, business_days_only, holidays)| CutOff {
             zone,
-            expiry,
-            months,
-            policy,
-            price,
-            schedule,
-        })
+            minute,
+            business_days_only,
+            holidays,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -204,7 +233,20 @@ fn programme(rules: &Rules) -> v1::Programme {
         sweep_dates: vec!["03-31".into(), "02-29".into(), "05-15".into()],
         negative_balance: rules.policy,
         cycle_schedule: rules.schedule,
+        cut_off: rules.cut_off.as_ref().map(cut_off_terms),
         ..v1::Programme::default()
+    }
+}
+
+fn cut_off_terms(cut_off: &CutOff) -> v1::CutOff {
+    let first = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+    let day = |days: &i64| (first + TimeDelta::days(*days)).to_string();
+    let holidays = cut_off.holidays.iter().map(day);
+    v1::CutOff {
+        time_zone: ["", "America/New_York", "Australia/Lord_Howe", "UTC"][cut_off.zone].into(),
+        local_time: format!("{:02}:{:02}", cut_off.minute / 60, cut_off.minute % 60),
+        business_days_only: cut_off.business_days_only,
+        holidays: holidays.filter(|_| cut_off.business_days_only).collect(),
     }
 }
 
@@ -433,16 +475,15 @@ impl Play<'_> {
                 }
             }
             12 => {
-                let changed = v1::Programme {
-                    cycle_schedule: self.rules.schedule,
-                    ..programme(&Rules {
-                        price: step.target % 4,
-                        expiry: step.deal % 5,
-                        policy: (step.target % 4) as i32,
-                        months: 1 + step.member as u32,
-                        ..self.rules.clone()
-                    })
-                };
+                let changed = programme(&Rules {
+                    price: step.target % 4,
+                    expiry: step.deal % 5,
+                    policy: (step.target % 4) as i32,
+                    months: 1 + step.member as u32,
+                    schedule: 1 + (step.deal % 4) as i32,
+                    cut_off: self.rules.cut_off.clone().filter(|_| step.join),
+                    ..self.rules.clone()
+                });
                 drop(self.forge.fact(v1::fact::Fact::Programme(changed)));
             }
             _ => self.promote(step),

@@ -38,7 +38,10 @@ fn the_example_is_in_order_and_has_every_key() {
     for line in text.lines() {
         let key = line.strip_prefix("# ").filter(|line| {
             let name = line.split(" = ").next().unwrap_or_default();
-            line.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            line.contains(" = ")
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '_' || c == '.')
         });
         match key {
             // The one other way to say when points expire.
@@ -75,6 +78,24 @@ fn the_example_is_in_order_and_has_every_key() {
         "dispute_days",
         "tax_category",
         "settlement_account",
+        "tax_rate_percent",
+        "minimum_payout",
+        "holdback_bps",
+        "bank_details.holder_name",
+        "bank_details.iban",
+        "bank_details.bic",
+        "bank_details.street_name",
+        "bank_details.building_number",
+        "bank_details.post_code",
+        "bank_details.town_name",
+        "bank_details.country_code",
+        "cut_off.time_zone",
+        "cut_off.local_time",
+        "cut_off.business_days_only",
+        "cut_off.holidays",
+        "netting_method",
+        "loss_shares",
+        "warning_thresholds_bps",
         "merchant_ids",
         "start_time",
         "end_time",
@@ -136,6 +157,97 @@ effective_time = 2026-01-01T00:00:00+01:00
         contract.effective_time.unwrap().to_string(),
         "2025-12-31T23:00:00Z"
     );
+}
+
+#[test]
+fn terms_of_settlement_are_read() {
+    let alliance = with_programme(
+        r#"
+cycle = "daily"
+netting_method = "cycle-clearing"
+warning_thresholds_bps = [8000, 9500]
+loss_shares = [{ merchant_id = "a", share_bps = 2500, limit = "1000.00" }, { share_bps = 10000 }]
+bank_details = { holder_name = "Hub", iban = "DE02120300000000202051", town_name = "Lübeck", country_code = "DE" }
+[programme.cut_off]
+time_zone = "Europe/Paris"
+local_time = "17:30"
+business_days_only = true
+holidays = ["2026-12-25", "2027-01-01"]
+
+[default]
+funding_mode = "BURN"
+earn_rate = 1
+minimum_payout = "5.00"
+bank_details.holder_name = "All"
+bank_details.iban = "DE89370400440532013000"
+bank_details.town_name = "Kiel"
+bank_details.country_code = "DE"
+
+[merchant.a]
+tax_rate_percent = "19"
+holdback_bps = 500
+[merchant.a.bank_details]
+holder_name = "A"
+iban = "NL91ABNA0417164300"
+bic = "ABNANL2A"
+street_name = "Herengracht"
+building_number = "12b"
+post_code = "1015 BK"
+town_name = "Amsterdam"
+country_code = "NL"
+
+[merchant.b]
+minimum_payout = "0"
+"#,
+    )
+    .unwrap();
+    let programme = alliance.programme.unwrap();
+    assert_eq!(programme.netting_method, "CYCLE_CLEARING");
+    assert_eq!(programme.warning_thresholds_bps, [8_000, 9_500]);
+    let bank = programme.bank_details.unwrap();
+    assert_eq!(
+        (&*bank.iban, &*bank.town_name),
+        ("DE02120300000000202051", "Lübeck")
+    );
+    let share = |merchant: &str, share_bps, limit: &str| v1::LossShare {
+        merchant_id: merchant.into(),
+        share_bps,
+        limit: limit.into(),
+    };
+    assert_eq!(
+        programme.loss_shares,
+        [share("a", 2_500, "1000.00"), share("", 10_000, "")]
+    );
+    let cut_off = programme.cut_off.unwrap();
+    assert_eq!(cut_off.time_zone, "Europe/Paris");
+    assert_eq!(cut_off.local_time, "17:30");
+    assert!(cut_off.business_days_only);
+    assert_eq!(cut_off.holidays, ["2026-12-25", "2027-01-01"]);
+
+    let contract = |at: usize| alliance.merchants[at].contract.clone().unwrap();
+    let (a, b) = (contract(0), contract(1));
+    assert_eq!(
+        (&*a.tax_rate_percent, &*a.minimum_payout, a.holdback_bps),
+        ("19", "5.00", 500)
+    );
+    assert_eq!(
+        (&*b.tax_rate_percent, &*b.minimum_payout, b.holdback_bps),
+        ("", "0", 0)
+    );
+    assert_eq!(
+        a.bank_details.unwrap(),
+        v1::BankDetails {
+            holder_name: "A".into(),
+            iban: "NL91ABNA0417164300".into(),
+            bic: "ABNANL2A".into(),
+            street_name: "Herengracht".into(),
+            building_number: "12b".into(),
+            post_code: "1015 BK".into(),
+            town_name: "Amsterdam".into(),
+            country_code: "NL".into(),
+        }
+    );
+    assert_eq!(b.bank_details.unwrap().holder_name, "All");
 }
 
 #[test]
@@ -269,6 +381,23 @@ fn values_that_are_not_exact_or_not_known_are_refused_where_they_stand() {
         ("effective_time = 2026-01-01", "no instant"),
         ("effective_time = 2026-01-01T00:00:00", "no instant"),
         ("expiry_months = -1", "u32"),
+        (
+            "netting_method = \"novation\"",
+            "none of GROSS, BILATERAL, MULTILATERAL",
+        ),
+        ("cut_off.local_time = \"24:00\"", "not HH:MM"),
+        ("cut_off.local_time = \"7:30\"", "not HH:MM"),
+        ("cut_off.holidays = [\"2026-02-29\"]", "not YYYY-MM-DD"),
+        ("cut_off.holiday = []", "unknown field `holiday`"),
+        (
+            "bank_details.iban = \"DE02120300000000202051\"",
+            "missing field",
+        ),
+        ("loss_shares = [{ share_bps = 10001 }]", "basis points"),
+        (
+            "loss_shares = [{ merchant = \"a\" }]",
+            "unknown field `merchant`",
+        ),
     ] {
         let key = line.split(' ').next().unwrap();
         let others: Vec<&str> = PROGRAMME.lines().filter(|l| !l.starts_with(key)).collect();

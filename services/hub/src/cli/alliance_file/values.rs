@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hansa_proto::v1;
+use hansa_settlement::finance::NettingMethod;
 use prost_types::Timestamp;
 use rust_decimal::Decimal;
 use serde::{
@@ -98,6 +99,54 @@ impl<'de> Deserialize<'de> for SweepDate {
         } else {
             Err(D::Error::custom(format!("\"{text}\" is not MM-DD")))
         }
+    }
+}
+
+/// A day, `YYYY-MM-DD`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Day(pub(super) String);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.len() == 10 && text.parse::<chrono::NaiveDate>().is_ok() {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!("\"{text}\" is not YYYY-MM-DD")))
+        }
+    }
+}
+
+/// A time of a day, `HH:MM`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ClockTime(pub(super) String);
+
+impl<'de> Deserialize<'de> for ClockTime {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let known = chrono::NaiveTime::parse_from_str(&text, "%H:%M").is_ok();
+        if text.len() == 5 && known {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!(
+                "\"{text}\" is not HH:MM, 00:00 to 23:59"
+            )))
+        }
+    }
+}
+
+/// A netting method by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Method(pub(super) NettingMethod);
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let wanted = text.to_ascii_uppercase().replace('-', "_");
+        NettingMethod::from_code(&wanted).map(Self).ok_or_else(|| {
+            let names: Vec<&str> = NettingMethod::ALL.iter().map(|m| m.code()).collect();
+            D::Error::custom(format!("\"{text}\" is none of {}", names.join(", ")))
+        })
     }
 }
 
