@@ -47,6 +47,14 @@ impl TestHub {
         self.clerk(name, &[OperatorRole::Finance]).await
     }
 
+    /// Waits until the auditor agrees with a cycle, and the log says so.
+    ///
+    /// # Panics
+    /// When it does not within a minute.
+    pub async fn wait_audited(&self, cycle: u32) {
+        wait_audited(&self.operator(), cycle).await;
+    }
+
     /// A person with this key, on a connection of its own.
     #[must_use]
     pub fn person(&self, name: &str, key: Arc<SigningKey>) -> Clerk {
@@ -266,14 +274,7 @@ impl Clerk {
     /// # Panics
     /// When it does not within a minute.
     pub async fn wait_audited(&self, cycle: u32) {
-        for _ in 0..1_200 {
-            let found = self.hub.cycle(cycle).await.unwrap().cycle.unwrap();
-            if found.audited {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the auditor does not agree with cycle {cycle}");
+        wait_audited(&self.hub, cycle).await;
     }
 
     /// Settles an audited cycle up to its payments: proposed by this person, approved by the other.
@@ -293,6 +294,16 @@ impl Clerk {
     pub async fn cycle(&self, number: u32) -> v1::Cycle {
         self.hub.cycle(number).await.unwrap().cycle.unwrap()
     }
+}
+
+async fn wait_audited(hub: &Hub, cycle: u32) {
+    for _ in 0..1_200 {
+        if hub.cycle(cycle).await.unwrap().cycle.unwrap().audited {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the auditor does not agree with cycle {cycle}");
 }
 
 /// A plain settlement of a cycle.

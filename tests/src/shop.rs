@@ -88,12 +88,13 @@ impl Shop {
         }
     }
 
-    /// Closes the open cycle.
+    /// Closes the open cycle. The auditor has agreed with it when this returns: nothing more of it comes into the log.
     ///
     /// # Panics
     /// When the hub refuses.
     pub async fn close(&self, cycle_number: u32) {
         close(&self.hub.operator(), cycle_number).await;
+        self.hub.wait_audited(cycle_number).await;
     }
 
     /// A cycle that is traded in, closed, and whose settlement is approved.

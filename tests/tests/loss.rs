@@ -73,7 +73,8 @@ async fn a_log_goes_on_after_a_loss_under_another_name(database: Database) {
     let ended = reopen(&hub, &older, NEW, "--json").expect(0);
     assert_eq!(serde_json::from_str::<Value>(&ended).unwrap(), told);
 
-    assert!(hub.try_start().await.unwrap_err().log.contains(NEW));
+    let old_name = hub.try_start().await.unwrap_err();
+    assert!(old_name.log.contains(NEW), "{}", old_name.log);
     hub.change_origin(NEW);
     hub.start().await;
     let key = shop.hub.checkpoint().await.unwrap().verifier_key;

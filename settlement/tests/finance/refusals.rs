@@ -407,6 +407,8 @@ fn every_refusal_is_documented() {
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
         .map(|(code, _)| code)
         .collect();
-    assert_eq!(documented, codes());
-    assert_eq!(documented.len(), 48);
+    // The page has the hub's own refusals, too.
+    let missing: Vec<&str> = codes().difference(&documented).copied().collect();
+    assert_eq!(missing, Vec::<&str>::new());
+    assert_eq!(codes().len(), 48);
 }

@@ -205,7 +205,7 @@ async fn a_member_is_one_at_every_merchant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cycle_closes_by_hand_and_its_statements_add_up() {
-    let (_hub, cli) = onboarded().await;
+    let (hub, cli) = onboarded().await;
     let member = reference(&cli, "60011", GROCERY);
     cli.write("sales.csv", &purchases(&member));
     assert_eq!(cli.run(&format!("submit sales.csv {GROCERY}")).code, 5);
@@ -220,6 +220,7 @@ async fn a_cycle_closes_by_hand_and_its_statements_add_up() {
 
     assert_eq!(cli.run("cycle close 1").code, 2, "nobody said yes");
     assert_eq!(cli.json("cycle close 1 --yes", 0)["changed"], true);
+    hub.wait_audited(1).await;
     assert_eq!(cli.json("cycle close 1 --yes", 0)["changed"], false);
     assert_eq!(cli.run("cycle close 7 --yes").code, 3);
     assert_eq!(cli.run(&format!("cycle close 2 --yes {BAKERY}")).code, 3);

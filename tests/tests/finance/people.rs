@@ -18,7 +18,6 @@ async fn nobody_approves_what_the_same_person_made(database: Database) {
     let shop = Shop::new(&database).await;
     shop.trade().await;
     shop.close(1).await;
-    shop.ana.wait_audited(1).await;
     let made = shop.ana.propose(settle(1), "month's end").await.unwrap();
     assert_eq!(
         (made.maker.as_str(), made.state()),
@@ -75,14 +74,14 @@ async fn a_decision_that_is_sent_again_changes_nothing(database: Database) {
     let shop = Shop::new(&database).await;
     shop.trade().await;
     shop.close(1).await;
-    shop.ana.wait_audited(1).await;
     let made = shop.ana.propose(settle(1), "month's end").await.unwrap();
     assert_eq!(
         shop.ana.propose(settle(1), "month's end").await.unwrap(),
         made
     );
     let again = shop.ben.propose(settle(1), "month's end").await;
-    refused(again, Code::FailedPrecondition, "CYCLE_STATE");
+    let refusal = refused(again, Code::FailedPrecondition, "ALREADY_PROPOSED");
+    assert!(refusal.message.contains("proposal 1"), "{refusal}");
     let number = made.proposal_number;
     let approved = shop.ben.decide(number, true, "checked").await.unwrap();
     let size = shop.hub.status().await.tree_size;
@@ -116,7 +115,6 @@ async fn a_proposal_is_taken_back_or_rejected_and_made_again(database: Database)
     let shop = Shop::new(&database).await;
     shop.trade().await;
     shop.close(1).await;
-    shop.ana.wait_audited(1).await;
     let digest = shop.ana.cycle(1).await.digest;
     for (clerk, state) in [
         (&shop.ana, ProposalState::Withdrawn),
@@ -156,7 +154,6 @@ async fn a_check_writes_nothing(database: Database) {
     let shop = Shop::new(&database).await;
     shop.trade().await;
     shop.close(1).await;
-    shop.ana.wait_audited(1).await;
     let size = shop.hub.status().await.tree_size;
     let before = shop.everything().await;
     let mut finance = shop.ana.hub.finance();
@@ -265,7 +262,6 @@ async fn a_revoked_key_decides_nothing(database: Database) {
     let shop = Shop::new(&database).await;
     shop.trade().await;
     shop.close(1).await;
-    shop.ana.wait_audited(1).await;
     let made = shop.ana.propose(settle(1), "month's end").await.unwrap();
     let revoke = v1::RevokeKeyRequest {
         key_id: shop.ben.key.key_id().into(),

@@ -97,7 +97,10 @@ impl Follower<'_> {
             let rows = self.log.entries(from, PAGE_ROWS, PAGE_BYTES);
             let mut rows = self.runtime.block_on(rows)?;
             if rows.last().is_some_and(|row| row.seq >= prices.size) {
-                prices = self.ledger.prices(self.runtime)?;
+                let Some(found) = self.ledger.prices(self.runtime, self.cancel)? else {
+                    break;
+                };
+                prices = found;
             }
             // What the fold itself has not come to yet waits: its effects could not be compared.
             let ahead = rows.iter().take_while(|row| row.seq < prices.size).count();
@@ -175,7 +178,7 @@ impl Follower<'_> {
     ) -> anyhow::Result<Option<Finding>> {
         let ours = &certificate.totals;
         let theirs = loop {
-            match self.ledger.totals(self.runtime, ours.number)? {
+            match self.ledger.totals(self.runtime, self.cancel, ours.number)? {
                 Some(theirs) => break theirs,
                 None if self.cancel.is_cancelled() => return Ok(None),
                 None => self.pause(LOOK_EVERY),

@@ -5,6 +5,7 @@ use hansa_auditor::CycleTotals;
 use hansa_settlement::{CycleState, Global, PriceBook};
 use hansa_store::Store;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use super::fold;
 use crate::{
@@ -58,8 +59,14 @@ pub(super) async fn totals(
 }
 
 impl Ledger {
-    pub(super) fn prices(&self, runtime: &Runtime) -> anyhow::Result<Prices> {
-        runtime.block_on(async {
+    /// `None`: asked to end before there was an answer. A sequencer that has ended answers nobody, and its owner waits for the
+    /// auditor.
+    pub(super) fn prices(
+        &self,
+        runtime: &Runtime,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<Option<Prices>> {
+        let read = async {
             match self {
                 Self::Sequencer(sequencer) => {
                     let read = sequencer.read(|view| {
@@ -77,16 +84,18 @@ impl Ledger {
                     None => Prices::default(),
                 }),
             }
-        })
+        };
+        until(runtime, cancel, read)
     }
 
-    /// What the fold says of a closed cycle; `None`: it has not come so far.
+    /// What the fold says of a closed cycle; `None`: it has not come so far, or was asked to end.
     pub(super) fn totals(
         &self,
         runtime: &Runtime,
+        cancel: &CancellationToken,
         number: u32,
     ) -> anyhow::Result<Option<CycleTotals>> {
-        runtime.block_on(async {
+        let read = async {
             match self {
                 Self::Sequencer(sequencer) => Ok(totals(sequencer, number).await?),
                 Self::Store(store) => {
@@ -94,6 +103,41 @@ impl Ledger {
                     Ok(stored.and_then(|(_, global, registry)| closed(&global, &registry, number)))
                 }
             }
-        })
+        };
+        Ok(until(runtime, cancel, read)?.flatten())
+    }
+}
+
+/// What comes of it, unless `cancel` comes first.
+fn until<T>(
+    runtime: &Runtime,
+    cancel: &CancellationToken,
+    read: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    runtime.block_on(async { cancel.run_until_cancelled(read).await.transpose() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::audit::follow;
+
+    #[test]
+    fn a_sequencer_that_has_ended_keeps_nobody_waiting() {
+        let (sequencer, jobs) = Sequencer::channel(8);
+        let cancel = CancellationToken::new();
+        let cancelling = cancel.clone();
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            cancelling.cancel();
+        });
+        let ledger = Ledger::Sequencer(sequencer);
+        let runtime = follow::runtime().unwrap();
+        assert!(ledger.prices(&runtime, &cancel).unwrap().is_none());
+        assert!(ledger.totals(&runtime, &cancel, 1).unwrap().is_none());
+        ending.join().unwrap();
+        drop(jobs);
     }
 }

@@ -10,6 +10,7 @@ use hansa_auditor::{
 };
 use hansa_store::{EntryRow, Store};
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     effects,
@@ -111,7 +112,9 @@ pub fn run(
     let size = last.map_or(0, |head| head.seq + 1);
     anyhow::ensure!(size > 0, "there is no log: it has no entry");
     let ledger = Ledger::Store(log.clone());
-    let prices = ledger.prices(&runtime)?;
+    // Nobody ends it early.
+    let never = CancellationToken::new();
+    let prices = ledger.prices(&runtime, &never)?.unwrap_or_default();
     // Every id of the log is remembered.
     let bounds = Bounds {
         ids: usize::MAX,
@@ -145,7 +148,7 @@ pub fn run(
     }
     for cycle in &mut report.cycles {
         let ours = &cycle.totals;
-        if let Some(theirs) = ledger.totals(&runtime, ours.number)? {
+        if let Some(theirs) = ledger.totals(&runtime, &never, ours.number)? {
             let finding = super::difference(ours, &theirs);
             cycle.agrees = Some(finding.is_none());
             report.findings.extend(finding);

@@ -180,6 +180,15 @@ fn details_text(details: &v1::GetCycleResponse, currency: &str) -> String {
         );
         if !cycle.digest.is_empty() {
             let _ = writeln!(text, "digest {}", cycle.digest);
+            let audited = if cycle.audited {
+                "audited: the same figures out of the signed messages, by code of its own"
+            } else {
+                "not audited yet; it cannot be approved before"
+            };
+            let _ = writeln!(text, "{audited}");
+        }
+        if !cycle.netting_method.is_empty() {
+            let _ = writeln!(text, "netted {}", cycle.netting_method);
         }
     }
     if details.net_positions.is_empty() {
@@ -221,13 +230,15 @@ fn details_text(details: &v1::GetCycleResponse, currency: &str) -> String {
             ("service fees", hub.service_fee_micros),
             ("redemption fees", hub.redemption_fee_micros),
             ("breakage", hub.breakage_micros),
+            ("adjustments", hub.adjustment_micros),
         ] {
             table.add_row([name.to_owned(), render::signed(micros)]);
         }
         let total = i128::from(hub.reserve_micros)
             + i128::from(hub.service_fee_micros)
             + i128::from(hub.redemption_fee_micros)
-            + i128::from(hub.breakage_micros);
+            + i128::from(hub.breakage_micros)
+            + i128::from(hub.adjustment_micros);
         let nets: i128 = details
             .net_positions
             .iter()
@@ -306,7 +317,7 @@ async fn close(
         )
     };
     render::print(&format!(
-        "{text}\nhansa cycle show {number} tells what it says.\n"
+        "{text}\nhansa cycle show {number} tells what it says, hansa finance compare {number} how it can be settled.\n"
     ))
 }
 
@@ -427,6 +438,8 @@ pub fn cycle_json(cycle: &v1::Cycle) -> Value {
         "digest": cycle.digest,
         "messages_accepted": cycle.messages_accepted,
         "messages_refused": cycle.messages_refused,
+        "audited": cycle.audited,
+        "netting_method": cycle.netting_method,
     })
 }
 
@@ -457,6 +470,7 @@ fn details_json(details: &v1::GetCycleResponse) -> Value {
             "service_fee_micros": hub.service_fee_micros,
             "redemption_fee_micros": hub.redemption_fee_micros,
             "breakage_micros": hub.breakage_micros,
+            "adjustment_micros": hub.adjustment_micros,
         })
     };
     json!({

@@ -138,3 +138,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_names_an_argument_twice() {
+        Cli::command().debug_assert();
+    }
+}

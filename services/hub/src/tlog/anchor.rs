@@ -41,6 +41,19 @@ pub enum AnchorError {
         /// What is wrong with the note.
         source: NoteError,
     },
+    /// The file is signed under another name: of another log, or this one goes on under another name.
+    #[error(
+        "the anchor file {path} is of the log {found}, but the hub was started for {wanted}; start it with --origin \
+         {found}, or with the anchor file and the store that belong together"
+    )]
+    Named {
+        /// The anchor file.
+        path: PathBuf,
+        /// The name that the file has.
+        found: String,
+        /// The name that the hub signs under.
+        wanted: String,
+    },
     /// The checkpoint is of another log.
     #[error(
         "the anchor is of the log {anchored} but the store holds the log {stored}; start the hub with the store and \
@@ -106,7 +119,14 @@ impl Anchor {
                 let size = checkpoint.size;
                 Ok((Self { path, size }, Some(checkpoint)))
             }
-            Err(source) => Err(AnchorError::Note { path, source }),
+            Err(source) => Err(match name_of(&note).filter(|name| *name != log.name()) {
+                Some(found) => AnchorError::Named {
+                    path,
+                    found: found.to_owned(),
+                    wanted: log.name().to_owned(),
+                },
+                None => AnchorError::Note { path, source },
+            }),
         }
     }
 
@@ -134,6 +154,15 @@ impl Anchor {
 pub struct Comparison {
     anchored: Checkpoint,
     needed: Vec<Location>,
+}
+
+/// The name in a note's first line, where a signature of that name follows; nothing here says that it holds.
+fn name_of(note: &str) -> Option<&str> {
+    let name = note.lines().next().filter(|name| !name.is_empty())?;
+    let signed = format!("\u{2014} {name} ");
+    note.lines()
+        .any(|line| line.starts_with(&signed))
+        .then_some(name)
 }
 
 /// Begins the check that the log `origin` of `store_size` entries extends the anchored checkpoint. Fetch the hashes at
@@ -320,6 +349,28 @@ mod tests {
         };
         let error = Log::new(5).extends(other).unwrap_err();
         assert!(matches!(error, AnchorError::Origin { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_signed_under_another_name_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anchor");
+        let log = Log::new(5);
+        let renamed = signer("hansa.example/points-2", 1);
+        fs::write(&path, renamed.sign(5, &log.frontier.root())).unwrap();
+        let error = Anchor::open(&path, log.verifier()).unwrap_err();
+        assert!(matches!(error, AnchorError::Named { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("--origin hansa.example/points-2"),
+            "{error}"
+        );
+        // Signed by somebody else under the right name.
+        let forged = signer(ORIGIN, 9).sign(5, &log.frontier.root());
+        fs::write(&path, forged).unwrap();
+        let error = Anchor::open(&path, log.verifier()).unwrap_err();
+        assert!(matches!(error, AnchorError::Note { .. }), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     json,
-    settle::{self, Settle},
+    settle::{self, Settlement},
     value, words,
 };
 use crate::cli::{
@@ -28,7 +28,7 @@ enum Step {
     /// Settle a closed cycle: becomes its payment instructions. Shows the preview first.
     Settle {
         #[command(flatten)]
-        settle: Settle,
+        settle: Settlement,
         #[command(flatten)]
         proposed: Proposed,
     },
@@ -86,7 +86,7 @@ enum Step {
     ReleaseHoldback {
         /// The merchant.
         #[arg(value_name = "MERCHANT")]
-        merchant: String,
+        whose: String,
         /// At most what is held back.
         #[arg(value_name = "AMOUNT", value_parser = value::positive)]
         amount: i64,
@@ -97,7 +97,7 @@ enum Step {
     DeclareDefault {
         /// The merchant.
         #[arg(value_name = "MERCHANT")]
-        merchant: String,
+        whose: String,
         /// At most what it owes.
         #[arg(value_name = "AMOUNT", value_parser = value::positive)]
         amount: i64,
@@ -108,7 +108,7 @@ enum Step {
     PrepaidPack {
         /// The merchant.
         #[arg(value_name = "MERCHANT")]
-        merchant: String,
+        whose: String,
         /// What it paid.
         #[arg(value_name = "AMOUNT", value_parser = value::positive)]
         amount: i64,
@@ -140,7 +140,7 @@ struct Proposed {
 struct Adjustment {
     /// Whose net changes.
     #[arg(value_name = "MERCHANT")]
-    merchant: String,
+    whose: String,
     /// What it owes more, or with a minus less.
     #[arg(value_name = "AMOUNT", value_parser = value::amount, allow_negative_numbers = true)]
     amount: i64,
@@ -199,7 +199,7 @@ impl Original {
 impl Adjustment {
     fn wire(self) -> A {
         A::Adjustment(v1::Adjustment {
-            merchant_id: self.merchant,
+            merchant_id: self.whose,
             counterparty_merchant_id: self.counterparty.unwrap_or_default(),
             amount_micros: self.amount,
             reason: self.because.into(),
@@ -254,35 +254,35 @@ impl Step {
                 (A::MatchException(found), proposed)
             }
             Self::ReleaseHoldback {
-                merchant,
+                whose,
                 amount,
                 proposed,
             } => {
                 let release = v1::ReleaseHoldback {
-                    merchant_id: merchant,
+                    merchant_id: whose,
                     amount_micros: amount,
                 };
                 (A::ReleaseHoldback(release), proposed)
             }
             Self::DeclareDefault {
-                merchant,
+                whose,
                 amount,
                 proposed,
             } => {
                 let default = v1::DeclareDefault {
-                    merchant_id: merchant,
+                    merchant_id: whose,
                     amount_micros: amount,
                 };
                 (A::DeclareDefault(default), proposed)
             }
             Self::PrepaidPack {
-                merchant,
+                whose,
                 amount,
                 reference,
                 proposed,
             } => {
                 let pack = v1::PrepaidPack {
-                    merchant_id: merchant,
+                    merchant_id: whose,
                     amount_micros: amount,
                     reference,
                 };

@@ -41,7 +41,7 @@ struct Scope {
 
 /// How a cycle is to be settled.
 #[derive(Debug, Clone, ClapArgs)]
-pub struct Settle {
+pub struct Settlement {
     /// Number of the cycle; closed, and every cycle before it settled.
     #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     cycle: u32,
@@ -61,7 +61,7 @@ pub struct Settle {
     accept_cap_breach: bool,
 }
 
-impl Settle {
+impl Settlement {
     /// As the contract has it.
     pub(super) fn wire(&self) -> anyhow::Result<v1::SettleCycle> {
         let mut holdbacks = Vec::new();
@@ -94,7 +94,7 @@ impl Settle {
 #[derive(Debug, ClapArgs)]
 pub struct PreviewArgs {
     #[command(flatten)]
-    settle: Settle,
+    settle: Settlement,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]

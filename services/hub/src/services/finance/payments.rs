@@ -201,6 +201,9 @@ fn check_file(
     numbers: &[PaymentNo],
     file_sha256: &[u8],
 ) -> Result<(), HubError> {
+    if numbers.is_empty() {
+        return Err(refused(&FinanceRefusal::NothingListed));
+    }
     let finance = global.finance();
     let mut payments = Vec::with_capacity(numbers.len());
     for number in numbers {
