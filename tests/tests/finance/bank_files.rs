@@ -13,6 +13,9 @@ use tonic::Code;
 
 use hansa_tests::shop::{DAY, Shop};
 
+/// Field, expected, found.
+type Difference<'a> = (&'a str, &'a str, &'a str);
+
 async fn a_wrong_file_changes_nothing_and_says_why(database: Database) {
     let shop = Shop::new(&database).await;
     let payments = shop.submitted(1).await;
@@ -248,7 +251,7 @@ async fn what_differs_is_an_exception_field_by_field(database: Database) {
         .report
         .unwrap();
     assert_eq!(report.matches, []);
-    let told: Vec<(u64, Vec<(&str, &str, &str)>)> = report
+    let told: Vec<(u64, Vec<Difference<'_>>)> = report
         .exceptions
         .iter()
         .map(|e| {

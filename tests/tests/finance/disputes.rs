@@ -420,7 +420,7 @@ async fn evidence_stays_through_a_kill(database: Database) {
     assert_eq!(raised.evidence.len(), 8);
     shop.hub.kill();
     shop.hub.start().await;
-    assert_eq!(disputes(&shop.a.hub).await, [raised.clone()]);
+    assert_eq!(disputes(&shop.a.hub).await, std::slice::from_ref(&raised));
     let request = v1::GetEvidenceRequest {
         dispute_number: 1,
         sha256: raised.evidence[7].sha256.clone(),

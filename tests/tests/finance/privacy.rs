@@ -49,7 +49,7 @@ async fn a_merchant_sees_only_what_is_its_own(database: Database) {
         let request = v1::ListDisputesRequest::default();
         answered(merchant.hub.disputes().list_disputes(request).await).disputes
     };
-    assert_eq!(listed(&shop.a).await, [raised.clone()]);
+    assert_eq!(listed(&shop.a).await, std::slice::from_ref(&raised));
     assert_eq!(listed(&shop.t).await, []);
     let evidence = v1::GetEvidenceRequest {
         dispute_number: 1,

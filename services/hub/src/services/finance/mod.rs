@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn pages_go_from_the_newest_to_the_oldest_and_leave_nothing_out() {
         let items: Vec<u32> = (1..=10).collect();
-        let even = |item: &u32| item % 2 == 0;
+        let even = |item: &u32| item.is_multiple_of(2);
         let mut seen = Vec::new();
         let mut start = 0;
         loop {
