@@ -22,6 +22,9 @@ pub const FACTS_PAYLOAD_TYPE: &str = "application/vnd.hansa.facts.v1+protobuf";
 pub const CYCLE_CERTIFICATE_PAYLOAD_TYPE: &str =
     "application/vnd.hansa.cycle-certificate.v1+protobuf";
 
+/// Payload type of the manifest of a document that the hub signs.
+pub const DOCUMENT_PAYLOAD_TYPE: &str = "application/vnd.hansa.document.v1+json";
+
 /// Domain of `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "hansa.v1";
 

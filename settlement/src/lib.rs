@@ -91,7 +91,7 @@ pub use price::{Price, PriceBook};
 pub use promotion::{Bonus, Promotion};
 pub use redemption::{Redemption, Status, Use, Uses};
 pub use schedule::{CutOff, CycleCalendar, CycleSchedule, MAX_HOLIDAYS};
-pub use statement::{Payment, Statement, payments, statement};
+pub use statement::{Payment, Statement, payments, positions, statement};
 pub use terms::{
     BankDetails, ContractTerms, ContractVersion, FundingMode, LossShare, Merchant, MerchantState,
     NegativeBalance, PointsComputedBy, ProgrammeTerms, ProgrammeVersion, Roles, SettlementTerms,

@@ -1,7 +1,7 @@
 //! Statements: one merchant's lines of one cycle, its net, and what is paid.
 
 use crate::cycle::{CycleState, CycleTotals, LineKey, LineTotal};
-use crate::finance::CarryMove;
+use crate::finance::{CarryMove, SettledPosition};
 use crate::global::Global;
 use crate::ids::{CycleNo, Instant, MerchantIx};
 use crate::money::Currency;
@@ -74,15 +74,21 @@ pub fn statement(global: &Global, cycle: CycleNo, merchant: MerchantIx) -> Optio
     })
 }
 
-/// Payments of all merchants in a cycle: those of its approved settlement, otherwise provisional ones: each merchant against the hub, as if the
-/// cycles up to this one were settled now.
+/// Payments of all merchants in a cycle: those of [`positions`].
 #[must_use]
 pub fn payments(global: &Global, cycle: CycleNo) -> BTreeMap<MerchantIx, Payment> {
+    positions(global, cycle)
+        .into_iter()
+        .map(|(merchant, position)| (merchant, position.payment))
+        .collect()
+}
+
+/// Positions of all merchants in a cycle: those of its approved settlement, otherwise provisional ones: each merchant against the hub, as if the
+/// cycles up to this one were settled now.
+#[must_use]
+pub fn positions(global: &Global, cycle: CycleNo) -> BTreeMap<MerchantIx, SettledPosition> {
     if let Some(settlement) = global.finance().settlement(cycle) {
-        let positions = settlement.positions.iter();
-        return positions
-            .map(|(merchant, position)| (*merchant, position.payment))
-            .collect();
+        return settlement.positions.clone();
     }
     let mut chain = BTreeMap::new();
     let mut carried: BTreeMap<MerchantIx, Vec<CarryMove>> = global.finance().all_carried().clone();
@@ -91,28 +97,28 @@ pub fn payments(global: &Global, cycle: CycleNo) -> BTreeMap<MerchantIx, Payment
         .iter()
         .filter(|totals| !totals.state.is_planned() && totals.no <= cycle);
     for totals in waiting {
-        chain = next_payments(global, totals, &mut carried);
+        chain = next_positions(global, totals, &mut carried);
     }
     chain
 }
 
-/// Provisional payments of a cycle, given what is brought forward. Everyone with a net or something brought forward has one.
-fn next_payments(
+/// Provisional positions of a cycle, given what is brought forward. Everyone with a net or something brought forward has one.
+fn next_positions(
     global: &Global,
     totals: &CycleTotals,
     carried: &mut BTreeMap<MerchantIx, Vec<CarryMove>>,
-) -> BTreeMap<MerchantIx, Payment> {
+) -> BTreeMap<MerchantIx, SettledPosition> {
     let nets = totals.nets();
     let merchants: BTreeSet<MerchantIx> = nets.keys().chain(carried.keys()).copied().collect();
-    let mut payments = BTreeMap::new();
+    let mut positions = BTreeMap::new();
     for merchant in merchants {
         let net = nets.get(&merchant).copied().unwrap_or(0);
         let moves = carried.remove(&merchant).unwrap_or_default();
-        let (payment, after) = global.provisional(merchant, net, &moves, totals.no);
-        payments.insert(merchant, payment);
+        let (position, after) = global.provisional(merchant, net, &moves, totals.no);
+        positions.insert(merchant, position);
         if !after.is_empty() {
             carried.insert(merchant, after);
         }
     }
-    payments
+    positions
 }

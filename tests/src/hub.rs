@@ -486,6 +486,16 @@ impl TestHub {
         );
     }
 
+    /// The arguments of `hansa verify` for this hub's log.
+    #[must_use]
+    pub fn verify_command(&self) -> String {
+        let data_dir = self.data_dir();
+        let database = self.how.database.url();
+        let database = database.map(|url| format!(" --database \"{url}\""));
+        let database = database.unwrap_or_default();
+        format!("verify --data-dir \"{}\"{database}", data_dir.display())
+    }
+
     /// A file of its data directory.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

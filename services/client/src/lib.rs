@@ -52,6 +52,7 @@
 //! | [`hub`] | the connection: calls, streams, retries, typed errors |
 //! | [`outbox`] | what is not acknowledged yet, on disk |
 //! | [`leaf`], [`note`], [`proof`] | leaves, checkpoints, Merkle proofs, receipts |
+//! | [`document`] | statements and reports that the hub signed |
 //! | [`kept`], [`json`], [`certificate`], [`assignment`] | receipts on disk, certificates of cycles, which cycle each message is in |
 //! | [`time`] | instants on the wire |
 //!
@@ -62,6 +63,7 @@
 pub mod assignment;
 pub mod batch;
 pub mod certificate;
+pub mod document;
 pub mod dsse;
 pub mod hub;
 pub mod ids;

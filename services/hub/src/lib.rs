@@ -6,6 +6,7 @@
 //! - [`tlog`] - the Merkle tree, checkpoints, proofs
 //! - [`verify`] - the whole log decided again; [`reopen`] - going on after a loss
 //! - [`audit`] - the auditor, beside the traffic
+//! - [`documents`] - statements, liability, general ledger, made of the log
 //! - [`cli`] - the program `hansa`
 
 pub mod anchor;
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod convert;
 pub mod cycle_calendar;
 pub mod diff;
+pub mod documents;
 pub mod error;
 pub mod facts;
 pub mod finance;

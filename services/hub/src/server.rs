@@ -41,7 +41,7 @@ use crate::{
         driver::{Driver, Metrics, Options, Stop},
         recovery::LoadError,
     },
-    services::{Api, Shared},
+    services::{Api, Shared, report::documents::Derived},
     signer::Signer,
 };
 
@@ -153,6 +153,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         signer: Arc::clone(&signer),
         alias_key: home.alias_key()?,
         audit: Arc::clone(&audit),
+        derived: Derived::default(),
         shutdown: shutdown.clone(),
     }));
 
@@ -295,7 +296,7 @@ async fn serve_grpc(
         .add_service(MemberServiceServer::new(api.clone()))
         .add_service(CycleServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(StatementServiceServer::new(api.clone()))
-        .add_service(ReportServiceServer::new(api.clone()))
+        .add_service(ReportServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(
             FinanceServiceServer::new(api.clone())
                 .max_decoding_message_size(large)

@@ -70,6 +70,11 @@ impl Signer {
         dsse::sign(CYCLE_CERTIFICATE_PAYLOAD_TYPE, certificate, &self.key)
     }
 
+    /// Any payload in a signed envelope.
+    pub fn sign(&self, payload_type: &'static str, payload: Bytes) -> v1::Envelope {
+        dsse::sign(payload_type, payload, &self.key)
+    }
+
     /// The signed checkpoint of a tree.
     pub fn checkpoint(&self, frontier: &Frontier) -> String {
         self.checkpoints.sign(frontier.size(), &frontier.root())

@@ -1,7 +1,9 @@
 //! Exact amounts and how they are written. No floats: digits come from integer division alone.
 
 use hansa_money::{Currency, MICROS};
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::de::Error as _;
+use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use thiserror::Error;
 
@@ -135,6 +137,25 @@ impl Serialize for Amount {
         out.serialize_field("micros", &self.0)?;
         out.serialize_field("decimal", &self.decimal())?;
         out.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            micros: i64,
+            decimal: String,
+        }
+        let Written { micros, decimal } = Written::deserialize(from)?;
+        let amount = Self(micros);
+        if amount.decimal() == decimal {
+            return Ok(amount);
+        }
+        Err(D::Error::custom(format!(
+            "{micros} micro-units are written as \"{decimal}\""
+        )))
     }
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV, XLSX, PDF |
 //! | [`LiabilityReport`] | [`LiabilityParts`]: open points by funder and age | JSON, CSV, XLSX |
-//! | [`LedgerExport`] | [`LedgerDocument`]s with their postings | CSV, XLSX |
+//! | [`LedgerExport`] | [`LedgerDocument`]s with their postings | JSON, CSV, XLSX |
 //! | [`SignedManifest`] | [`DocumentsManifest`]: files with their SHA-256 | DSSE envelope |
 //!
 //! Money is an [`Amount`]: whole micro-units (1e-6 of the currency) in an `i64`, summed in `i128`. On a statement a positive
@@ -18,6 +18,7 @@
 
 mod amount;
 mod csv_file;
+mod figures;
 mod format;
 mod ledger;
 mod liability;
@@ -26,9 +27,11 @@ mod party;
 mod pdf;
 mod statement;
 mod text;
+mod wire;
 mod workbook;
 
 pub use amount::{Amount, AmountError};
+pub use figures::{Figures, FiguresError, attached_json};
 pub use format::Format;
 pub use ledger::{
     AccountMap, ControlTotals, GlAccount, LedgerDocument, LedgerError, LedgerExport, Posting,
@@ -44,8 +47,9 @@ pub use manifest::{
 pub use party::{BankAccount, Counterparty, Issuer, MerchantParty, Tax};
 pub use pdf::PdfError;
 pub use statement::{
-    Adjustment, Approval, BilateralNet, CheckpointRef, CycleState, Digest, FeeItem, Holdback,
-    LineKind, MessageId, MessageRow, MessageTotal, OriginalRef, Payment, Period, PromotionShare,
-    Proof, StatementDocument, StatementError, StatementLine, StatementParts,
+    Adjustment, Approval, BilateralNet, CheckpointRef, ConsistencyProof, CycleState, Digest,
+    FeeItem, Holdback, LineKind, MessageId, MessageRow, MessageTotal, OpeningItem, OriginalRef,
+    Payment, Period, PromotionShare, Proof, StatementDocument, StatementError, StatementLine,
+    StatementParts,
 };
 pub use text::TextError;

@@ -2,10 +2,11 @@
 
 use crate::text::{TextError, optional, required};
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who issues the document: the alliance and its hub.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// The alliance.
     pub alliance: String,
@@ -27,7 +28,8 @@ impl Issuer {
 }
 
 /// How services to a merchant are taxed. Data for its books: no tax is computed here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tax {
     /// Category, e.g. `S` (standard), `Z` (zero), `E` (exempt), `AE` (reverse charge) of UN/EDIFACT 5305.
     pub category: String,
@@ -57,7 +59,8 @@ impl Tax {
 }
 
 /// An account at a bank.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BankAccount {
     /// Whose account.
     pub holder: String,
@@ -83,7 +86,8 @@ impl BankAccount {
 }
 
 /// The merchant that a statement is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MerchantParty {
     /// The merchant's id in the alliance.
     pub id: String,
@@ -113,7 +117,7 @@ impl MerchantParty {
 }
 
 /// Whom an amount is with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Counterparty {
     /// The hub: reserve, fees, breakage, and all of a prepaid programme.

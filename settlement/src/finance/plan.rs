@@ -249,18 +249,18 @@ impl Global {
         Payable::new(net, moves, cycle, winding_down)
     }
 
-    /// What a merchant's payment would be against the hub without minimum and holdbacks, and what is brought forward behind it.
+    /// What a merchant's position would be against the hub without minimum and holdbacks, and what is brought forward behind it.
     pub(crate) fn provisional(
         &self,
         merchant: MerchantIx,
         net: i128,
         moves: &[CarryMove],
         cycle: CycleNo,
-    ) -> (Payment, Vec<CarryMove>) {
+    ) -> (SettledPosition, Vec<CarryMove>) {
         let payable = self.payable(merchant, net, moves, cycle);
         let instruction = round_half_even(payable.micros, self.currency());
         let planned = payable.settled(CarryCause::Residue(cycle), instruction, 0);
-        (planned.position.payment, planned.after)
+        (planned.position, planned.after)
     }
 
     fn left_out(&self, settle: &SettleCycle) -> Result<BTreeSet<MerchantIx>, FinanceRefusal> {

@@ -8,6 +8,7 @@
 mod bank_files;
 mod calendar;
 mod disputes;
+mod documents;
 mod golden;
 mod people;
 mod privacy;

@@ -325,6 +325,42 @@ impl Hub {
         .await
     }
 
+    /// A statement as a document; for [`crate::document::verify_document`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn statement_document(
+        &self,
+        request: v1::GetStatementDocumentRequest,
+    ) -> Result<v1::SignedDocument, CallError> {
+        let answer = self
+            .call(request, async |hub: Self, request| {
+                hub.reports().get_statement_document(request).await
+            })
+            .await?;
+        answer
+            .document
+            .ok_or_else(|| CallError::protocol("an answer without a document"))
+    }
+
+    /// A document of the whole alliance; for [`crate::document::verify_document`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn finance_document(
+        &self,
+        request: v1::GetFinanceDocumentRequest,
+    ) -> Result<v1::SignedDocument, CallError> {
+        let answer = self
+            .call(request, async |hub: Self, request| {
+                hub.reports().get_finance_document(request).await
+            })
+            .await?;
+        answer
+            .document
+            .ok_or_else(|| CallError::protocol("an answer without a document"))
+    }
+
     /// Hashes that prove that a leaf is in the tree of so many leaves; for [`crate::proof::verify_inclusion`].
     ///
     /// # Errors

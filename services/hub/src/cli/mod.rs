@@ -10,6 +10,7 @@ pub mod connect;
 pub mod cycle;
 pub mod demo;
 pub mod dispute;
+pub mod documents;
 pub mod exit;
 pub mod finance;
 pub mod keys;
@@ -26,6 +27,7 @@ pub mod statement_items;
 pub mod status;
 pub mod submit;
 pub mod verify;
+pub mod verify_document;
 pub mod verify_receipts;
 
 use std::process::ExitCode;
@@ -71,7 +73,7 @@ enum Command {
     Dispute(Box<dispute::Args>),
     /// How far the hub is.
     Status(status::Args),
-    /// Decide the whole log again and compare; or check receipts against certificates of cycles.
+    /// Decide the whole log again and compare; or check receipts, or a document that the hub signed.
     Verify(Box<verify::Args>),
     /// Audit a log by code of its own: derive every journal a second time and compare.
     Audit(audit::Args),

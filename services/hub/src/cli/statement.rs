@@ -1,21 +1,26 @@
 //! `hansa statement`: what a merchant owes and is owed, as its finance department reads it.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args as ClapArgs, Subcommand};
+use hansa_client::hub::Hub;
 use hansa_proto::v1;
 use serde_json::{Value, json};
 
 use super::{
     connect::Connection,
     cycle::{cycle_json, headline, position_json},
+    documents::{self, Form},
+    exit,
     render::{self, Column, Format},
     session, statement_items,
 };
 
 const HELP: &str = "With --merchant: the statement of that merchant, for its own key or an operator's. Without: an \
 operator gets the statements of all merchants; with --json as {\"statements\": [...]}. Amounts are exact; + is what \
-the merchant owes, - what it is owed. Only the payment is rounded; the rest is carried forward.";
+the merchant owes, - what it is owed. Only the payment is rounded; the rest is carried forward.\n
+With --format: the statement of a closed cycle as a document that the hub signed, in FILE or DIR, and beside it its signature \
+(hansa verify document).";
 
 /// Whose statement.
 #[derive(Debug, ClapArgs)]
@@ -26,6 +31,15 @@ pub struct Args {
     /// Number of the cycle. Default: the open one, as a preview.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     cycle: u32,
+    /// As a document of this form; needs --cycle, of a closed one.
+    #[arg(long = "format", value_name = "FORM", value_enum)]
+    form: Option<Form>,
+    /// With --format: file, or folder, to write to. Default: a name of its own in the working directory.
+    #[arg(long, value_name = "FILE|DIR", requires = "form")]
+    out: Option<PathBuf>,
+    /// With --format: with the messages behind the lines, at most 100 000.
+    #[arg(long, requires = "form")]
+    with_items: bool,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
@@ -55,6 +69,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .collect()
         }
     };
+    if let Some(form) = args.form {
+        return documents(&args, &session.hub, &merchants, form).await;
+    }
     let mut statements = Vec::with_capacity(merchants.len());
     for merchant in &merchants {
         statements.push(session.hub.statement(args.cycle, Some(merchant)).await?);
@@ -69,6 +86,34 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let texts: Vec<String> = statements.iter().map(statement_text).collect();
         render::print(&texts.join("\n"))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Statements as documents, one for each merchant.
+async fn documents(
+    args: &Args,
+    hub: &Hub,
+    merchants: &[String],
+    form: Form,
+) -> anyhow::Result<ExitCode> {
+    if args.cycle == 0 {
+        let message = "a document is of a closed cycle: name it with --cycle N";
+        return Err(exit::coded(exit::USAGE, message));
+    }
+    documents::folder(args.out.as_deref(), merchants.len())?;
+    let mut saved = Vec::with_capacity(merchants.len());
+    for merchant in merchants {
+        let request = v1::GetStatementDocumentRequest {
+            cycle_number: args.cycle,
+            merchant_id: merchant.clone(),
+            format: form.wire().into(),
+            with_items: args.with_items,
+        };
+        let document = hub.statement_document(request).await?;
+        let path = documents::save(&document, args.out.as_deref())?;
+        saved.push((path, document.content.len()));
+    }
+    documents::tell(&saved, args.format.json)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,10 @@
 //! `hansa verify`: decides a log again from its first entry and compares; or checks receipts.
 
-use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, Subcommand};
@@ -11,9 +15,9 @@ use serde_json::json;
 
 use super::{
     connect::{Connection, DEFAULT_AUDIENCE, DEFAULT_DATA_DIR},
-    exit,
+    exit, proofs,
     render::{self, Format, number, signed},
-    verify_receipts,
+    verify_document, verify_receipts,
 };
 use crate::home::CHECKPOINT;
 use crate::verify::{self, Against, Failure, Mismatch, Projection, Report, Source, receipt};
@@ -73,6 +77,15 @@ pub struct Args {
         requires = "client_cert"
     )]
     client_key: Option<PathBuf>,
+    /// Make the documents of this closed cycle again: statements, general ledger, payment files.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cycle: Option<u32>,
+    /// With --cycle: write them into this folder.
+    #[arg(long, value_name = "DIR", requires = "cycle")]
+    out: Option<PathBuf>,
+    /// With --cycle: compare them, byte for byte, with the files in this folder, as the hub served them.
+    #[arg(long, value_name = "DIR", requires = "cycle")]
+    against: Option<PathBuf>,
     /// Verify only this answer of SubmitBatch or GetReceipt (JSON or binary). Needs --verifier-key, and no log.
     #[arg(
         long,
@@ -93,6 +106,8 @@ enum Command {
     /// Check that each of a merchant's messages is in exactly one cycle, from its own receipts and the cycles'
     /// certificates alone.
     Receipts(verify_receipts::Args),
+    /// Check that the hub signed a document, and that its figures add up, with the log's key alone.
+    Document(verify_document::Args),
 }
 
 /// The document of `--json`.
@@ -106,8 +121,10 @@ struct Document<'a> {
 
 /// Verifies a log or a receipt.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    if let Some(Command::Receipts(args)) = &args.command {
-        return verify_receipts::run(args);
+    match &args.command {
+        Some(Command::Receipts(args)) => return verify_receipts::run(args),
+        Some(Command::Document(args)) => return verify_document::run(args),
+        None => {}
     }
     if let (Some(path), Some(log)) = (&args.receipt, &args.verifier_key) {
         let bytes =
@@ -117,19 +134,30 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return verify_receipt(&answer, log, args.format);
     }
     let format = args.format;
-    let verified = match verify_log(args).await {
+    let (cycle, out, with) = (args.cycle, args.out.clone(), args.against.clone());
+    let verified = verify_log(args).await.and_then(|report| {
+        let compared = match (cycle, &with) {
+            (Some(number), Some(folder)) => verify::compare(&report.documents, number, folder)?,
+            _ => 0,
+        };
+        if let Some(folder) = &out {
+            write(&report.documents, folder)?;
+        }
+        Ok((report, compared))
+    });
+    let verified = match verified {
         Ok(verified) => Ok(verified),
         Err(Failure::Mismatch(mismatch)) => Err(mismatch),
         Err(Failure::Other(error)) => return Err(error),
     };
     let document = Document {
         ok: verified.is_ok(),
-        report: verified.as_ref().ok(),
+        report: verified.as_ref().ok().map(|(report, _)| report),
         mismatch: verified.as_ref().err().map(AsRef::as_ref),
     };
     let text = match &verified {
         _ if format.json => format!("{}\n", serde_json::to_string_pretty(&document)?),
-        Ok(report) => describe(report),
+        Ok((report, compared)) => describe(report, *compared),
         Err(mismatch) => describe_mismatch(mismatch),
     };
     render::print(&text)?;
@@ -139,9 +167,20 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Writes documents into a folder, which is made where there is none.
+fn write(documents: &[verify::Document], folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let write = |document: &verify::Document| {
+        proofs::write_whole(&folder.join(&document.name), &document.content)
+    };
+    documents.iter().try_for_each(write)
+}
+
 async fn verify_log(args: Args) -> Result<Report, Failure> {
     let mut against = Against {
         verifier_key: args.verifier_key,
+        cycle: args.cycle,
         ..Against::default()
     };
     let source = if let Some(url) = args.hub {
@@ -214,7 +253,7 @@ fn describe_mismatch(mismatch: &Mismatch) -> String {
     text
 }
 
-fn describe(report: &Report) -> String {
+fn describe(report: &Report, compared: u64) -> String {
     let mut text = String::new();
     let mut line = |head: &str, rest: String| {
         let _ = writeln!(text, "{head:<12}{rest}");
@@ -336,6 +375,20 @@ fn describe(report: &Report) -> String {
             .collect();
         if !nets.is_empty() {
             line("", format!("nets: {} {}", nets.join(", "), report.currency));
+        }
+    }
+    if !report.documents.is_empty() {
+        let count = number(report.documents.len() as u64);
+        let told = match compared {
+            0 => String::new(),
+            compared => format!("; {} compared, byte for byte", number(compared)),
+        };
+        line(
+            "documents",
+            format!("{count} made again from the log{told}"),
+        );
+        for document in &report.documents {
+            line("", format!("{}  {}", document.sha256, document.name));
         }
     }
     text.push_str("OK: decided again from the first entry, nothing differs\n");

@@ -5,6 +5,7 @@
 //! the log.
 
 use hansa_bank::{Account, Address, Characters, CheckedOrder, PaymentOrder, Scheme, Violations};
+use hansa_proto::v1;
 use hansa_settlement::{
     CycleNo, Global, Instant, PaymentNo,
     finance::{
@@ -163,6 +164,38 @@ pub fn order(
     let lines: Vec<Line> = lines.collect();
     build(global, registry, &head, &lines)
         .map_err(|violations| violated(registry, &lines, batch.payer, &violations))
+}
+
+/// A payment file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentFile {
+    /// Its name: the id of its message.
+    pub name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// The batch as a file for the bank.
+pub fn file(
+    global: &Global,
+    registry: &Registry,
+    batch: &Batch<'_>,
+    format: v1::PaymentFileFormat,
+) -> Result<PaymentFile, HubError> {
+    let checked = order(global, registry, batch)?;
+    let (content, ending, media_type) = match format {
+        v1::PaymentFileFormat::Csv => (checked.payment_list(), "csv", "text/csv"),
+        v1::PaymentFileFormat::Pain001 | v1::PaymentFileFormat::Unspecified => {
+            (checked.pain001(), "xml", "application/xml")
+        }
+    };
+    Ok(PaymentFile {
+        name: format!("{}.{ending}", checked.order().message_id),
+        media_type,
+        content,
+    })
 }
 
 struct Head {

@@ -52,6 +52,8 @@ pub struct Shared {
     pub alias_key: ring::hmac::Key,
     /// Whether the auditor agrees.
     pub audit: Arc<Audit>,
+    /// What documents were made of.
+    pub derived: report::documents::Derived,
     /// The process is to end.
     pub shutdown: CancellationToken,
 }

@@ -15,6 +15,7 @@ use hansa_settlement::{
 use prost::Message as _;
 
 use super::{
+    derive::Derivation,
     members::Members,
     placed::Placed,
     report::{Counts, Mismatch, describe, micros_text},
@@ -44,6 +45,8 @@ pub(super) struct Fold {
     pub(super) digests: BTreeMap<u32, Vec<u8>>,
     /// Messages by the cuts that enclose them.
     pub(super) placed: Placed,
+    /// The cycle whose documents are made again, where one is asked for.
+    pub(super) derivation: Option<Derivation>,
     pub(super) references: HashMap<(u32, Reference), u64>,
     pub(super) aliases: HashSet<[u8; 16]>,
     ids: HashMap<(u32, Id), u64>,
@@ -71,7 +74,7 @@ pub(super) struct Made {
 }
 
 impl Fold {
-    pub(super) fn new(members: Members) -> Self {
+    pub(super) fn new(members: Members, derivation: Option<Derivation>) -> Self {
         Self {
             global: facts::blank(),
             registry: Registry::default(),
@@ -79,6 +82,7 @@ impl Fold {
             counts: Counts::default(),
             digests: BTreeMap::new(),
             placed: Placed::default(),
+            derivation,
             references: HashMap::new(),
             aliases: HashSet::new(),
             ids: HashMap::new(),
@@ -204,6 +208,10 @@ impl Fold {
         compare_outcomes(&item.outcomes, &made.outcomes).map_err(at)?;
         if let Some(stored) = &item.stored {
             compare_effects(&stored.effects, &made.effects).map_err(at)?;
+        }
+        if let Some(derivation) = &mut self.derivation {
+            let entry = derivation.entry(item, opened, &made.effects, &self.global);
+            entry.map_err(at)?;
         }
         Ok(())
     }

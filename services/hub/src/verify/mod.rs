@@ -10,6 +10,7 @@
 //! - `fold`, `facts`: signatures, decisions, facts
 //! - `placed`: which cycle each message is in, by the cuts alone
 //! - `finance`: payment files and attachments
+//! - `derive`: the documents of a cycle, byte for byte
 //! - `members`: all members, and the stored projection beside them
 //! - [`receipt`]: one receipt, without the log
 //!
@@ -17,6 +18,7 @@
 //! show: that the log is the one that everybody sees. Compare the verifier key and the root with other parties'.
 
 mod chain;
+mod derive;
 mod facts;
 mod finance;
 mod fold;
@@ -34,6 +36,7 @@ use hansa_client::{
     note::{Checkpoint, LogVerifier},
 };
 
+pub use derive::{Document, compare};
 pub use members::Projection;
 pub use report::{
     Counts, CycleReport, Failure, HubMicros, Loss, Mismatch, ProjectionReport, Report,
@@ -42,6 +45,7 @@ pub use source::Source;
 
 use crate::sequencer::state::ReplayCache;
 use chain::Chain;
+use derive::Derivation;
 use fold::{Fold, Opened};
 use members::Members;
 use source::Item;
@@ -56,6 +60,8 @@ pub struct Against {
     pub verifier_key: Option<LogVerifier>,
     /// The stored projection.
     pub projection: Option<Projection>,
+    /// The number of a closed cycle whose documents are to be made again.
+    pub cycle: Option<u32>,
 }
 
 /// Verifies a log. `progress` is told the number of verified entries and that of all, every page.
@@ -72,7 +78,10 @@ pub async fn run(
     }
     let mut verification = Verification {
         chain: Chain::new(),
-        fold: Fold::new(Members::new(against.projection)),
+        fold: Fold::new(
+            Members::new(against.projection),
+            against.cycle.map(Derivation::new),
+        ),
         firsts: ReplayCache::default(),
         anchor: against.anchor,
         anchored: None,
@@ -99,7 +108,11 @@ pub async fn run(
         progress(verification.chain.size(), size);
     }
     next.abort();
-    verification.finish()
+    verification.compare_global()?;
+    let documents = verification.derived().await?;
+    let mut report = verification.finish()?;
+    report.documents = documents;
+    Ok(report)
 }
 
 struct Verification {
@@ -304,6 +317,7 @@ impl Verification {
             effects_compared: matches!(self.source, Source::Store(_)),
             projection,
             cycles,
+            documents: Vec::new(),
         })
     }
 }

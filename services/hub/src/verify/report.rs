@@ -8,6 +8,7 @@ use hansa_settlement::{CycleTotals, Instant};
 use hansa_store::StoreError;
 use serde::Serialize;
 
+use super::derive::Document;
 use crate::{convert::cycle_number, registry::Registry};
 
 /// Where the record and its recomputation part for the first time.
@@ -148,6 +149,9 @@ pub struct Report {
     pub projection: Option<ProjectionReport>,
     /// Cycles, oldest first.
     pub cycles: Vec<CycleReport>,
+    /// Documents of the cycle that was asked for, made again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
 }
 
 /// Entries that a log signed under an earlier name, and lost.

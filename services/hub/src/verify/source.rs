@@ -2,14 +2,19 @@
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use hansa_client::{hub::Hub, keys::hex, note::LogVerifier};
+use hansa_client::{hub::Hub, keys::hex, note::LogVerifier, proof};
 use hansa_proto::v1;
 use hansa_store::{CheckpointRow, EntryRow, Store};
 use prost::Message as _;
 use ring::digest::{SHA256, digest};
 
 use super::report::{Failure, Mismatch};
-use crate::{convert::micros, intake, sequencer::state::FirstEntry};
+use crate::{
+    convert::micros,
+    intake,
+    sequencer::state::FirstEntry,
+    tlog::{self, Hash},
+};
 
 /// Entries of a page at most.
 const PAGE_ROWS: u32 = 1_000;
@@ -168,6 +173,38 @@ impl Source {
         }
         let found = format!("{} bytes of SHA-256 {}", content.len(), hex(found.as_ref()));
         Err(broken(&expected, found))
+    }
+
+    /// The signed checkpoint of a tree of exactly so many leaves.
+    pub(super) async fn checkpoint(&self, size: u64) -> Result<String, Failure> {
+        let note = match self {
+            Self::Store(store) => store.checkpoint(size).await?.map(|row| row.note),
+            Self::Hub(hub) => {
+                let request = v1::GetCheckpointRequest { tree_size: size };
+                let get = async |hub: Hub, request| hub.log().get_checkpoint(request).await;
+                Some(hub.call(request, get).await?.checkpoint)
+            }
+        };
+        let what = format!("the checkpoint of {size} leaves");
+        Ok(note.ok_or_else(|| Mismatch::new(what, "not there", "a signed checkpoint"))?)
+    }
+
+    /// Hashes that prove that a tree extends another; the reader verifies them.
+    pub(super) async fn extension(&self, from: u64, to: u64) -> Result<Vec<Hash>, Failure> {
+        let hashes: Vec<Vec<u8>> = match self {
+            Self::Store(store) => {
+                let plan = tlog::consistency_plan(from, to).context("a proof's plan")?;
+                let rows = store.tree_hashes(&tlog::seqs(plan.needed())).await?;
+                let row_of = |seq: u64| {
+                    let at = rows.binary_search_by_key(&seq, |(s, _)| *s).ok()?;
+                    Some(rows[at].1.as_ref())
+                };
+                let found = tlog::pick(plan.needed(), row_of).context("hashes of the tree")?;
+                return Ok(plan.assemble(&found).context("a proof")?);
+            }
+            Self::Hub(hub) => hub.consistency_proof(from, to).await?,
+        };
+        Ok(proof::hashes(&hashes).context("hashes of a proof")?)
     }
 
     /// The checkpoints of at least `from` leaves, some of them, smallest first; a hub gives only its newest.

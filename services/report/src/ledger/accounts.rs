@@ -22,6 +22,7 @@ pub struct GlAccount {
 /// | 4100 | 4100 | Service fees |
 /// | 4200 | 4200 | Redemption fees |
 /// | 4300 | 4300 | Breakage |
+/// | 4900 | 4900 | Adjustments that the hub bears |
 ///
 /// [`with`](Self::with) gives an account of Hansa another number, or adds one; [`with_merchant`](Self::with_merchant) gives
 /// one merchant a clearing account of its own, as a sub-ledger of debtors has.
@@ -50,6 +51,7 @@ impl Default for AccountMap {
             ("4100", "Service fees"),
             ("4200", "Redemption fees"),
             ("4300", "Breakage"),
+            ("4900", "Adjustments"),
         ];
         Self {
             accounts: accounts.iter().map(account).collect(),

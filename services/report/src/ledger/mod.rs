@@ -1,16 +1,19 @@
 //! The export for the general ledger: journal lines that balance, document by document.
 
 mod accounts;
+mod check;
 mod csv;
 mod xlsx;
 
 pub use accounts::{AccountMap, GlAccount};
+pub(crate) use check::{LedgerFigures, check_json};
 
 use crate::amount::{Amount, AmountError};
 use crate::party::{Issuer, Tax};
 use crate::text::{TextError, optional, required};
 use chrono::NaiveDate;
 use hansa_money::Currency;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -51,11 +54,60 @@ pub enum LedgerError {
         account: String,
     },
     /// A writer failed.
+    #[error("the export could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A writer failed.
     #[error("the export could not be written as CSV: {0}")]
     Csv(#[from] ::csv::Error),
     /// A writer failed.
     #[error("the export could not be written as XLSX: {0}")]
     Xlsx(#[from] rust_xlsxwriter::XlsxError),
+}
+
+/// Name and version of the JSON form.
+pub(crate) const SCHEMA: &str = "hansa.ledger.v1";
+
+/// The JSON form: keys stand in the order of the fields.
+#[derive(Serialize)]
+struct Json<'a> {
+    schema: &'static str,
+    issuer: &'a Issuer,
+    currency: &'a str,
+    lines: Vec<LineJson<'a>>,
+    balances: Vec<BalanceJson>,
+    control: ControlJson,
+}
+
+#[derive(Serialize)]
+struct LineJson<'a> {
+    document: &'a str,
+    line: usize,
+    date: NaiveDate,
+    account: &'a str,
+    account_name: &'a str,
+    debit: Option<Amount>,
+    credit: Option<Amount>,
+    merchant: Option<&'a str>,
+    cycle: u32,
+    tax: Option<&'a Tax>,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct BalanceJson {
+    account: String,
+    account_name: String,
+    debits: Amount,
+    credits: Amount,
+    balance: Amount,
+}
+
+#[derive(Serialize)]
+struct ControlJson {
+    documents: usize,
+    lines: usize,
+    debits: Amount,
+    credits: Amount,
 }
 
 /// A document of the journal: a merchant's cycle, a payment, an adjustment.
@@ -76,7 +128,7 @@ pub struct LedgerDocument {
 /// A posting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
-    /// The account of Hansa's ledger: `1100`, `1200`, `2100`, `4100`, `4200`, `4300`, or another that the mapping has.
+    /// The account of Hansa's ledger: `1100`, `1200`, `2100`, `4100`, `4200`, `4300`, `4900`, or another that the mapping has.
     pub account: String,
     /// The merchant that it concerns; on 1100, whose clearing it is.
     pub merchant: Option<String>,
@@ -155,6 +207,49 @@ impl LedgerExport {
     #[must_use]
     pub const fn totals(&self) -> &ControlTotals {
         &self.totals
+    }
+
+    /// JSON, indented, keys always in the same order.
+    pub fn to_json(&self) -> Result<Vec<u8>, LedgerError> {
+        let lines = self.lines()?;
+        let lines = lines.iter().map(|line| LineJson {
+            document: &line.document.reference,
+            line: line.number,
+            date: line.document.date,
+            account: &line.account.number,
+            account_name: &line.account.name,
+            debit: line.debit,
+            credit: line.credit,
+            merchant: line.posting.merchant.as_deref(),
+            cycle: line.document.cycle,
+            tax: line.posting.tax.as_ref(),
+            text: &line.document.text,
+        });
+        let balances = self.balances()?.into_iter();
+        let balances = balances.map(|((number, name), [debits, credits])| {
+            Ok(BalanceJson {
+                account: number,
+                account_name: name,
+                debits,
+                credits,
+                balance: Amount::sum([debits, credits.negated()?])?,
+            })
+        });
+        let mut out = serde_json::to_vec_pretty(&Json {
+            schema: SCHEMA,
+            issuer: &self.issuer,
+            currency: self.currency.as_str(),
+            lines: lines.collect(),
+            balances: balances.collect::<Result<_, AmountError>>()?,
+            control: ControlJson {
+                documents: self.totals.documents,
+                lines: self.totals.lines,
+                debits: self.totals.debits,
+                credits: self.totals.debits,
+            },
+        })?;
+        out.push(b'\n');
+        Ok(out)
     }
 
     /// CSV: a record per journal line; the last one is the control total.

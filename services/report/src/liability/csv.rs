@@ -4,7 +4,7 @@ use super::{FunderLiability, FunderPoints, LiabilityError, LiabilityReport};
 use crate::amount::Amount;
 use crate::csv_file::{CsvFile, Field};
 use crate::party::Counterparty;
-use crate::statement::rfc3339;
+use crate::wire::rfc3339;
 
 const COLUMNS: [&str; 11] = [
     "as_of",

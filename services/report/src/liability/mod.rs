@@ -12,14 +12,15 @@ pub use parts::{
 pub use revenue::{Revenue, RevenueBasis, RevenueError, RevenueUnit};
 
 use crate::amount::{Amount, AmountError};
+use crate::figures::{self, FiguresError};
 use crate::party::Counterparty;
 use crate::text::TextError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// Name and version of the JSON form.
-const SCHEMA: &str = "hansa.liability.v1";
+pub(crate) const SCHEMA: &str = "hansa.liability.v1";
 
 /// Why a report is refused.
 #[derive(Debug, Error)]
@@ -146,6 +147,12 @@ struct Json<'a> {
     totals: &'a LiabilityTotals,
 }
 
+/// The JSON form as it is read: what follows is computed again, not believed.
+#[derive(Deserialize)]
+struct ReadJson {
+    report: LiabilityParts,
+}
+
 impl LiabilityReport {
     /// Checks the parts and computes what follows from them.
     ///
@@ -183,6 +190,14 @@ impl LiabilityReport {
             funders,
             totals,
         })
+    }
+
+    /// Reads the JSON form and computes it again. Other bytes than those that this report gives are refused.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, FiguresError> {
+        let read: ReadJson = serde_json::from_slice(bytes)?;
+        let report = Self::new(read.report).map_err(FiguresError::Liability)?;
+        figures::same(bytes, &report.to_json().map_err(FiguresError::Liability)?)?;
+        Ok(report)
     }
 
     /// What it is made of.

@@ -3,20 +3,23 @@
 use super::revenue::RevenueUnit;
 use crate::amount::Amount;
 use crate::party::{Counterparty, Issuer};
+use crate::wire;
 use chrono::{DateTime, Utc};
 use hansa_money::{BPS, Currency};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Outstanding points as of an instant. [`LiabilityReport::new`](crate::LiabilityReport::new) checks it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LiabilityParts {
     /// Who issues it.
     pub issuer: Issuer,
     /// As of when.
-    #[serde(serialize_with = "instant")]
+    #[serde(with = "wire::instant")]
     pub as_of: DateTime<Utc>,
     /// Currency of all amounts.
-    #[serde(serialize_with = "code")]
+    #[serde(with = "wire::currency")]
     pub currency: Currency,
     /// Bands of age.
     pub ages: AgeBands,
@@ -31,7 +34,7 @@ pub struct LiabilityParts {
 }
 
 /// When the funder pays for a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FundingMode {
     /// When it is issued: its value lies in the reserve.
@@ -52,7 +55,8 @@ impl FundingMode {
 }
 
 /// Open points of one funder, mode and age.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutstandingPoints {
     /// Who pays for them.
     pub funder: Counterparty,
@@ -67,7 +71,8 @@ pub struct OutstandingPoints {
 }
 
 /// A funder's points since it began. Returned points count as never issued.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FunderPoints {
     /// The funder.
     pub funder: Counterparty,
@@ -84,7 +89,8 @@ pub struct FunderPoints {
 }
 
 /// The price of points, after IFRS 15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AllocatedPrice {
     /// Part of the transaction prices that was allocated to the points.
     pub allocated: Amount,
@@ -152,12 +158,21 @@ impl Serialize for AgeBands {
     }
 }
 
-fn instant<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&crate::statement::rfc3339(at))
-}
-
-fn code<S: Serializer>(currency: &Currency, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(currency.as_str())
+impl<'de> Deserialize<'de> for AgeBands {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let labels = Vec::<String>::deserialize(from)?;
+        let ends = labels.iter().filter_map(|label| label.split_once('-'));
+        let ends: Result<Vec<u32>, _> = ends.map(|(_, end)| end.parse()).collect();
+        let bands = ends.ok().and_then(|ends| Self::new(&ends));
+        let same = |bands: &Self| {
+            (0..bands.count())
+                .map(|b| bands.label(b))
+                .eq(labels.iter().cloned())
+        };
+        bands.filter(same).ok_or_else(|| {
+            D::Error::custom("bands of age are \"0-30\", \"31-90\", ..., \"over 90\"")
+        })
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 
 use crate::amount::{Amount, AmountError};
 use hansa_money::{Currency, MICROS};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why a computation is refused.
@@ -39,7 +39,7 @@ pub enum RevenueError {
 }
 
 /// What is rounded to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RevenueUnit {
     /// The currency's minor unit, as books are kept.

@@ -2,7 +2,7 @@
 
 use super::{LiabilityError, LiabilityReport};
 use crate::party::Counterparty;
-use crate::statement::rfc3339;
+use crate::wire::rfc3339;
 use crate::workbook::{Book, Cell, Head};
 
 const SUMMARY: [Head; 3] = [

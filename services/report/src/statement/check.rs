@@ -3,7 +3,7 @@
 use super::Totals;
 use super::parts::{Adjustment, LineKind, MessageRow, Payment, StatementParts};
 use crate::amount::{Amount, AmountError};
-use crate::party::Counterparty;
+use crate::party::{Counterparty, Tax};
 use crate::pdf::PdfError;
 use crate::text::{TextError, optional, required};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,24 @@ pub enum StatementError {
         /// Points of the lines.
         line_points: i128,
     },
+    /// Adjustments that are not their lines.
+    #[error("adjustments with \"{counterparty}\" add up to {sum}, their lines to {lines}")]
+    Adjustments {
+        /// The counterparty's id, empty for the hub.
+        counterparty: String,
+        /// Sum of the adjustments.
+        sum: Amount,
+        /// Sum of the lines.
+        lines: Amount,
+    },
+    /// Parts of what is brought forward that are not all of it.
+    #[error("what is brought forward adds up to {sum} by cause, the statement says {brought}")]
+    Opening {
+        /// Sum of the parts.
+        sum: Amount,
+        /// What is brought forward.
+        brought: Amount,
+    },
     /// Rows of the drill-down that are not their line.
     #[error(
         "rows of line {kind} with \"{counterparty}\" add up to {rows} and {row_points} points, the line says {line} and {line_points} points"
@@ -108,15 +126,13 @@ pub enum StatementError {
     FractionalPayment(Amount),
     /// What is carried forward is not what is left.
     #[error(
-        "brought forward {brought} + net {net} + adjustments {adjustments} + holdbacks {holdbacks} - payments {payments} leaves {left}, the statement carries {carried} forward"
+        "brought forward {brought} + net {net} + holdbacks {holdbacks} - payments {payments} leaves {left}, the statement carries {carried} forward"
     )]
     CarriedForward {
         /// Brought forward.
         brought: Amount,
         /// The net.
         net: Amount,
-        /// Sum of the adjustments.
-        adjustments: Amount,
         /// Sum of the holdbacks.
         holdbacks: Amount,
         /// Sum of the payments.
@@ -153,11 +169,8 @@ type LineKey<'a> = (&'a LineKind, Option<&'a Counterparty>, bool);
 
 pub(super) fn check(parts: &StatementParts) -> Result<Totals, StatementError> {
     texts(parts)?;
-    if parts
-        .period
-        .closes_at
-        .is_some_and(|end| end < parts.period.opens_at)
-    {
+    let period = (parts.period.opens_at, parts.period.closes_at);
+    if matches!(period, (Some(begin), Some(end)) if end < begin) {
         return Err(StatementError::Period);
     }
     if !parts.state.is_provisional() && parts.proof.is_none() {
@@ -189,6 +202,8 @@ pub(super) fn check(parts: &StatementParts) -> Result<Totals, StatementError> {
     )?;
     unique("holdback", parts.holdbacks.iter().map(|h| h.id.as_str()))?;
     promotions(parts)?;
+    adjustments(parts)?;
+    opening(parts)?;
     if let Some(rows) = &parts.drill_down {
         drill_down(parts, rows)?;
     }
@@ -268,6 +283,40 @@ fn promotions(parts: &StatementParts) -> Result<(), StatementError> {
     })
 }
 
+/// Adjustments are their lines, counterparty by counterparty.
+fn adjustments(parts: &StatementParts) -> Result<(), StatementError> {
+    let mut sums: BTreeMap<String, (i128, i128)> = BTreeMap::new();
+    for adjustment in &parts.adjustments {
+        let key = id(adjustment.counterparty.as_ref());
+        sums.entry(key).or_default().0 += i128::from(adjustment.amount.micros());
+    }
+    for line in parts.lines.iter().filter(|line| line.kind.is_adjustment()) {
+        let key = id(line.counterparty.as_ref());
+        sums.entry(key).or_default().1 += i128::from(line.amount.micros());
+    }
+    for (counterparty, (sum, lines)) in sums {
+        if sum != lines {
+            return Err(StatementError::Adjustments {
+                counterparty,
+                sum: Amount::try_from(sum)?,
+                lines: Amount::try_from(lines)?,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn opening(parts: &StatementParts) -> Result<(), StatementError> {
+    let sum = Amount::sum(parts.opening.iter().map(|item| item.amount))?;
+    if parts.opening.is_empty() || sum == parts.brought_forward {
+        return Ok(());
+    }
+    Err(StatementError::Opening {
+        sum,
+        brought: parts.brought_forward,
+    })
+}
+
 /// Rows and lines add up to the same, line by line; a row without a line is one whose line says nothing.
 fn drill_down(parts: &StatementParts, rows: &[MessageRow]) -> Result<(), StatementError> {
     let mut sums: BTreeMap<LineKey<'_>, (i128, i128)> = BTreeMap::new();
@@ -325,13 +374,12 @@ fn settled(parts: &StatementParts) -> Result<Totals, StatementError> {
     let adjustments = Amount::sum(parts.adjustments.iter().map(|a| a.amount))?;
     let holdbacks = Amount::sum(parts.holdbacks.iter().map(|h| h.amount))?;
     let payments = Amount::sum(parts.payments.iter().map(|p| p.amount))?;
-    let payable = Amount::sum([parts.brought_forward, parts.net, adjustments, holdbacks])?;
+    let payable = Amount::sum([parts.brought_forward, parts.net, holdbacks])?;
     let left = Amount::sum([payable, payments.negated()?])?;
     if left != parts.carried_forward {
         return Err(StatementError::CarriedForward {
             brought: parts.brought_forward,
             net: parts.net,
-            adjustments,
             holdbacks,
             payments,
             left,
@@ -353,13 +401,17 @@ fn texts(parts: &StatementParts) -> Result<(), StatementError> {
         code(&line.kind)?;
         party(line.counterparty.as_ref())?;
     }
+    for item in &parts.opening {
+        code(&item.cause)?;
+        optional("reference of the opening", &item.reference)?;
+    }
     for promotion in &parts.promotions {
         required("promotion", &promotion.promotion)?;
         required("name of the promotion", &promotion.name)?;
     }
     for fee in &parts.fees {
         code(&fee.kind)?;
-        fee.tax.check()?;
+        fee.tax.as_ref().map_or(Ok(()), Tax::check)?;
     }
     for adjustment in &parts.adjustments {
         adjustment_texts(adjustment)?;

@@ -11,19 +11,19 @@ mod records;
 mod xlsx;
 
 pub use check::StatementError;
-pub(crate) use parts::rfc3339;
 pub use parts::{
-    Adjustment, Approval, BilateralNet, CheckpointRef, CycleState, Digest, FeeItem, Holdback,
-    LineKind, MessageId, MessageRow, MessageTotal, OriginalRef, Payment, Period, PromotionShare,
-    Proof, StatementLine, StatementParts,
+    Adjustment, Approval, BilateralNet, CheckpointRef, ConsistencyProof, CycleState, Digest,
+    FeeItem, Holdback, LineKind, MessageId, MessageRow, MessageTotal, OpeningItem, OriginalRef,
+    Payment, Period, PromotionShare, Proof, StatementLine, StatementParts,
 };
 
 use crate::amount::Amount;
+use crate::figures::{self, FiguresError};
 use crate::format::Format;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Name and version of the JSON form. A change that a reader could notice changes the number.
-const SCHEMA: &str = "hansa.statement.v1";
+pub(crate) const SCHEMA: &str = "hansa.statement.v1";
 
 /// A statement that adds up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,10 @@ pub struct StatementDocument {
 /// What follows from the parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Totals {
+    /// Of the net, corrections.
     pub(crate) adjustments: Amount,
     pub(crate) holdbacks: Amount,
-    /// Brought forward + net + adjustments + holdbacks.
+    /// Brought forward + net + holdbacks.
     pub(crate) payable: Amount,
     pub(crate) payments: Amount,
 }
@@ -50,13 +51,19 @@ struct Json<'a> {
     totals: &'a Totals,
 }
 
+/// The JSON form as it is read: totals and schema are compared, not believed.
+#[derive(Deserialize)]
+struct ReadJson {
+    statement: StatementParts,
+}
+
 impl StatementDocument {
     /// Checks the parts and keeps them.
     ///
     /// What must hold: the lines, the bilateral nets and (where given) the messages each add up to the net; the rows of a
-    /// drill-down add up to each line, points included; shares of promotions add up to their lines; what is brought
-    /// forward, the net, adjustments and holdbacks less the payments is what is carried forward; payments are whole minor
-    /// units; lines for information carry no money; nothing stands twice; an adjustment has two different approvers; a
+    /// drill-down add up to each line, points included; shares of promotions and adjustments add up to their lines; what is
+    /// brought forward is its parts; brought forward, net and holdbacks less the payments is what is carried forward; payments
+    /// are whole minor units; lines for information carry no money; nothing stands twice; an adjustment has two different approvers; a
     /// cycle that is closed has its proof.
     pub fn new(parts: StatementParts) -> Result<Self, StatementError> {
         let totals = check::check(&parts)?;
@@ -69,7 +76,7 @@ impl StatementDocument {
         &self.parts
     }
 
-    /// Brought forward + net + adjustments + holdbacks: what payments and what is carried forward share between them.
+    /// Brought forward + net + holdbacks: what payments and what is carried forward share between them.
     #[must_use]
     pub const fn payable(&self) -> Amount {
         self.totals.payable
@@ -79,6 +86,14 @@ impl StatementDocument {
     #[must_use]
     pub const fn paid(&self) -> Amount {
         self.totals.payments
+    }
+
+    /// Reads the JSON form and checks it as if it were new. Other bytes than those that this document gives are refused.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, FiguresError> {
+        let read: ReadJson = serde_json::from_slice(bytes)?;
+        let document = Self::new(read.statement).map_err(FiguresError::Statement)?;
+        figures::same(bytes, &document.to_json().map_err(FiguresError::Statement)?)?;
+        Ok(document)
     }
 
     /// The bytes in a format.

@@ -3,6 +3,7 @@
 use crate::amount::Amount;
 use crate::party::{BankAccount, Counterparty, Issuer, MerchantParty, Tax};
 use crate::text::{hex, label, unhex};
+use crate::wire;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use hansa_money::Currency;
@@ -10,7 +11,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Everything that a statement says. [`StatementDocument::new`](crate::StatementDocument::new) checks it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StatementParts {
     /// Who issues it.
     pub issuer: Issuer,
@@ -21,12 +23,14 @@ pub struct StatementParts {
     /// From when to when.
     pub period: Period,
     /// Currency of all amounts.
-    #[serde(serialize_with = "currency_code")]
+    #[serde(with = "wire::currency")]
     pub currency: Currency,
     /// Whom it is for.
     pub merchant: MerchantParty,
     /// Carried forward by the cycle before.
     pub brought_forward: Amount,
+    /// The same by cause. Empty, or all of it.
+    pub opening: Vec<OpeningItem>,
     /// Lines, in the order in which they shall stand.
     pub lines: Vec<StatementLine>,
     /// The lines' sum.
@@ -35,7 +39,7 @@ pub struct StatementParts {
     pub promotions: Vec<PromotionShare>,
     /// Fees that the lines contain, with their tax: for the merchant's books, counted in no sum.
     pub fees: Vec<FeeItem>,
-    /// Corrections of earlier cycles.
+    /// Corrections of earlier cycles: what the ADJUSTMENT lines are made of.
     pub adjustments: Vec<Adjustment>,
     /// What is withheld (+) or released (-).
     pub holdbacks: Vec<Holdback>,
@@ -50,12 +54,12 @@ pub struct StatementParts {
     /// Where the log proves it; a closed cycle has one.
     pub proof: Option<Proof>,
     /// Every message and event of the lines, or `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill_down: Option<Vec<MessageRow>>,
 }
 
 /// Where a cycle stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CycleState {
     /// Messages post to it.
@@ -103,24 +107,31 @@ impl CycleState {
 }
 
 /// `[opens_at, closes_at)` and the zone that its days are taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Period {
-    /// First instant.
-    #[serde(serialize_with = "instant")]
-    pub opens_at: DateTime<Utc>,
+    /// First instant; `None` for the first cycle, which has no other in front of it.
+    #[serde(with = "wire::optional_instant")]
+    pub opens_at: Option<DateTime<Utc>>,
     /// First instant after it; `None` while it is not known.
-    #[serde(serialize_with = "optional_instant")]
+    #[serde(with = "wire::optional_instant")]
     pub closes_at: Option<DateTime<Utc>>,
     /// Zone of business days.
-    #[serde(serialize_with = "zone_name")]
+    #[serde(with = "wire::zone")]
     pub zone: Tz,
 }
 
 impl Period {
-    /// First business day.
+    /// First business day, where the cycle has one.
     #[must_use]
-    pub fn first_day(&self) -> NaiveDate {
-        self.opens_at.with_timezone(&self.zone).date_naive()
+    pub fn first_day(&self) -> Option<NaiveDate> {
+        Some(self.opens_at?.with_timezone(&self.zone).date_naive())
+    }
+
+    /// The date that documents bear: the end of the period, or as much of it as is known.
+    #[must_use]
+    pub(crate) fn dated(&self) -> DateTime<Utc> {
+        self.closes_at.or(self.opens_at).unwrap_or_default()
     }
 
     /// Last business day, if it is known: the day of the last microsecond.
@@ -132,7 +143,7 @@ impl Period {
 }
 
 /// What a line is about: a code in capitals, e.g. `BASE_ACCRUAL`, `PROMOTION_SHARE`, `REDEMPTION`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LineKind(String);
 
 impl LineKind {
@@ -163,14 +174,32 @@ impl LineKind {
                 .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
     }
 
+    /// Whether adjustments are accounted on it.
+    pub(crate) fn is_adjustment(&self) -> bool {
+        self.code() == "ADJUSTMENT"
+    }
+
     /// Whether promotions are accounted on it.
     pub(crate) fn is_promotion(&self) -> bool {
         matches!(self.code(), "PROMOTION_SHARE" | "PROMOTION_FEE")
     }
 }
 
+/// A part of what is brought forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpeningItem {
+    /// Why: `RESIDUE` of rounding, `PREPAID`, `PAYMENT` that was returned, `HOLDBACK` that was released, ...
+    pub cause: LineKind,
+    /// What it comes from, e.g. `cycle 6`, `payment 12`; may be empty.
+    pub reference: String,
+    /// What it adds.
+    pub amount: Amount,
+}
+
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StatementLine {
     /// What it is about.
     pub kind: LineKind,
@@ -189,7 +218,8 @@ pub struct StatementLine {
 }
 
 /// A promotion's part of the promotion lines.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PromotionShare {
     /// The promotion's id.
     pub promotion: String,
@@ -202,7 +232,8 @@ pub struct PromotionShare {
 }
 
 /// A fee that some line contains.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FeeItem {
     /// Which: `SERVICE_FEE`, `REDEMPTION_FEE`, ...
     pub kind: LineKind,
@@ -210,12 +241,13 @@ pub struct FeeItem {
     pub points: i64,
     /// The fee.
     pub amount: Amount,
-    /// How it is taxed.
-    pub tax: Tax,
+    /// How it is taxed, where the contract says so.
+    pub tax: Option<Tax>,
 }
 
 /// A correction that links what it corrects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Adjustment {
     /// Its id.
     pub id: String,
@@ -235,8 +267,9 @@ pub struct Adjustment {
     pub approvals: [Approval; 2],
 }
 
-/// What an adjustment corrects: as much of it as is known, at least the cycle.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What an adjustment corrects: as much of it as is known; cycle 0 for none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OriginalRef {
     /// The cycle that it belongs to.
     pub cycle: u32,
@@ -249,8 +282,11 @@ pub struct OriginalRef {
 }
 
 impl OriginalRef {
-    /// `cycle 6, Redemption, message 01a2..., leaf 4711`.
+    /// `cycle 6, Redemption, message 01a2..., leaf 4711`; empty where nothing is named.
     pub(crate) fn text(&self) -> String {
+        if *self == Self::default() {
+            return String::new();
+        }
         let mut out = format!("cycle {}", self.cycle);
         if let Some(line) = &self.line {
             out.push_str(&format!(", {}", line.label()));
@@ -266,17 +302,19 @@ impl OriginalRef {
 }
 
 /// A person's approval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Approval {
     /// Who, by the name that the audit log has.
     pub by: String,
     /// When.
-    #[serde(serialize_with = "instant")]
+    #[serde(with = "wire::instant")]
     pub at: DateTime<Utc>,
 }
 
 /// What is withheld or released.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Holdback {
     /// Its id.
     pub id: String,
@@ -289,7 +327,8 @@ pub struct Holdback {
 }
 
 /// The net with one counterparty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BilateralNet {
     /// Whom it is with.
     pub counterparty: Counterparty,
@@ -302,7 +341,8 @@ pub struct BilateralNet {
 }
 
 /// What all messages or events of one kind add to the net.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MessageTotal {
     /// Kind of message, e.g. `ACCRUAL`, `REDEMPTION_CAPTURE`, or of an event by time alone: `EXPIRY`.
     pub kind: LineKind,
@@ -313,7 +353,8 @@ pub struct MessageTotal {
 }
 
 /// One payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Payment {
     /// The instruction, once there is one.
     pub instruction: Option<String>,
@@ -331,21 +372,43 @@ pub struct Payment {
     pub account: Option<BankAccount>,
 }
 
-/// Where the log proves the statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Where the log proves the statement. Needs nothing else: the notes are signed, and the proofs lead from each to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Proof {
+    /// The leaf of the cut before; `None` for the first cycle.
+    pub opening_cut_leaf: Option<u64>,
     /// The leaf of the cycle's cut: what is in front of it, back to the cut before, is the cycle.
     pub cut_leaf: u64,
+    /// The leaf of the entry that says that the last of the cycle was in.
+    pub closed_leaf: u64,
+    /// Messages that the cuts enclose, accepted and refused.
+    pub messages: u64,
     /// SHA-256 of the closed cycle's canonical figures.
     pub cycle_digest: Digest,
     /// Signed checkpoints at the cuts and at the closing entry.
     pub checkpoints: Vec<CheckpointRef>,
+    /// That each tree extends the one before.
+    pub consistency: Vec<ConsistencyProof>,
     /// The hub's key that signed them.
     pub hub_key_id: String,
 }
 
+/// That one tree of the log extends another, after RFC 6962.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencyProof {
+    /// Leaves of the smaller tree.
+    pub from: u64,
+    /// Leaves of the larger tree.
+    pub to: u64,
+    /// Hashes, in the order of the RFC.
+    pub hashes: Vec<Digest>,
+}
+
 /// A checkpoint of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CheckpointRef {
     /// What it stands at: `OPENING_CUT`, `CUT`, `CLOSED`.
     pub at: LineKind,
@@ -353,6 +416,8 @@ pub struct CheckpointRef {
     pub size: u64,
     /// Root hash.
     pub root: Digest,
+    /// The checkpoint as the log signed it: a C2SP note.
+    pub note: String,
 }
 
 /// A SHA-256 hash.
@@ -380,7 +445,8 @@ impl MessageId {
 }
 
 /// A message's or an event's part of one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MessageRow {
     /// Leaf of the log.
     pub leaf: u64,
@@ -391,7 +457,7 @@ pub struct MessageRow {
     /// Kind of message or event.
     pub kind: LineKind,
     /// When it happened, by the merchant's word.
-    #[serde(serialize_with = "instant")]
+    #[serde(with = "wire::instant")]
     pub event_time: DateTime<Utc>,
     /// The line that it belongs to, with the counterparty and whether it is late.
     pub line: LineKind,
@@ -405,30 +471,6 @@ pub struct MessageRow {
     pub amount: Amount,
 }
 
-/// RFC 3339 in UTC, with as many decimals of a second as there are.
-pub(crate) fn rfc3339(at: &DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
-}
-
-fn instant<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(at))
-}
-
-fn optional_instant<S: Serializer>(
-    at: &Option<DateTime<Utc>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    at.as_ref().map(rfc3339).serialize(serializer)
-}
-
-fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(zone.name())
-}
-
-fn currency_code<S: Serializer>(currency: &Currency, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(currency.as_str())
-}
-
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.to_hex())
@@ -438,6 +480,15 @@ impl Serialize for Digest {
 impl Serialize for MessageId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        unhex(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("a message's id is 32 hexadecimal digits"))
     }
 }
 
@@ -458,11 +509,11 @@ mod tests {
     fn a_period_s_days_are_those_of_its_zone() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let march = Period {
-            opens_at: at("2026-02-28T23:00:00Z"),
+            opens_at: Some(at("2026-02-28T23:00:00Z")),
             closes_at: Some(at("2026-03-31T22:00:00Z")),
             zone: chrono_tz::Europe::Berlin,
         };
-        assert_eq!(march.first_day().to_string(), "2026-03-01");
+        assert_eq!(march.first_day().unwrap().to_string(), "2026-03-01");
         assert_eq!(march.last_day().unwrap().to_string(), "2026-03-31");
     }
 

@@ -1,9 +1,10 @@
 //! The statement as a list of records, one per figure: what CSV and workbook have in common.
 
 use super::StatementDocument;
-use super::parts::{MessageRow, Payment, rfc3339};
+use super::parts::{MessageRow, Payment};
 use crate::amount::Amount;
 use crate::party::{Counterparty, Tax};
+use crate::wire::rfc3339;
 
 /// A figure with what describes it.
 pub(super) struct Record<'a> {
@@ -58,11 +59,13 @@ pub(super) fn head(document: &StatementDocument) -> Vec<Record<'_>> {
         note("PROGRAMME", parts.issuer.programme.clone()),
         note("HUB", parts.issuer.origin.clone()),
         note("TIME_ZONE", period.zone.name().into()),
-        Record {
-            date: rfc3339(&period.opens_at),
-            ..Record::new("STATEMENT", "OPENS_AT")
-        },
     ];
+    if let Some(opens_at) = &period.opens_at {
+        out.push(Record {
+            date: rfc3339(opens_at),
+            ..Record::new("STATEMENT", "OPENS_AT")
+        });
+    }
     if let Some(closes_at) = &period.closes_at {
         out.push(Record {
             date: rfc3339(closes_at),
@@ -94,6 +97,11 @@ pub(super) fn figures(document: &StatementDocument) -> Vec<Record<'_>> {
         "BROUGHT_FORWARD",
         parts.brought_forward,
     )];
+    out.extend(parts.opening.iter().map(|item| Record {
+        reference: item.reference.clone(),
+        note: "included in what is brought forward".into(),
+        ..Record::amount("OPENING_ITEM", item.cause.code(), item.amount)
+    }));
     out.extend(parts.lines.iter().map(|line| Record {
         late: line.late,
         counterparty: line.counterparty.as_ref(),
@@ -116,25 +124,25 @@ pub(super) fn figures(document: &StatementDocument) -> Vec<Record<'_>> {
     }));
     out.extend(parts.fees.iter().map(|fee| Record {
         points: Some(fee.points),
-        tax: Some(&fee.tax),
+        tax: fee.tax.as_ref(),
         note: "included in the lines".into(),
         ..Record::amount("FEE", fee.kind.code(), fee.amount)
     }));
     out
 }
 
-/// Adjustments, holdbacks, payments, carried forward.
+/// Adjustments, which the lines contain; holdbacks, payments, carried forward.
 pub(super) fn settlement(document: &StatementDocument) -> Vec<Record<'_>> {
     let parts = document.parts();
     let mut out: Vec<Record<'_>> = Vec::new();
     out.extend(parts.adjustments.iter().map(|adjustment| {
         let [first, second] = &adjustment.approvals;
-        let mut note = format!(
-            "{}; approved by {} and {}",
-            adjustment.original.text(),
-            first.by,
-            second.by
-        );
+        let mut note = "included in the lines; ".to_owned();
+        let original = adjustment.original.text();
+        if !original.is_empty() {
+            note.push_str(&format!("corrects {original}; "));
+        }
+        note.push_str(&format!("approved by {} and {}", first.by, second.by));
         if !adjustment.note.is_empty() {
             note.push_str(&format!("; {}", adjustment.note));
         }

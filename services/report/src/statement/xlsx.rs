@@ -1,9 +1,10 @@
 //! The statement as a workbook.
 
-use super::parts::{MessageRow, rfc3339};
+use super::parts::MessageRow;
 use super::records::{Record, evidence, figures, head, settlement};
 use super::{StatementDocument, StatementError};
 use crate::party::{Counterparty, Tax};
+use crate::wire::rfc3339;
 use crate::workbook::{Book, Cell, Head, MAX_ROWS};
 
 const SUMMARY: [Head; 6] = [
@@ -60,7 +61,7 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
         "Settlement statement, cycle {}, {}",
         parts.cycle, parts.merchant.name
     );
-    let date = parts.period.closes_at.unwrap_or(parts.period.opens_at);
+    let date = parts.period.dated();
     let mut book = Book::new(&title, &parts.issuer.alliance, &date)?;
 
     let mut sheet = book.sheet("Summary")?;
@@ -111,7 +112,6 @@ fn totals(document: &StatementDocument) -> Vec<Record<'_>> {
     vec![
         total("BROUGHT_FORWARD", parts.brought_forward),
         total("NET", parts.net),
-        total("ADJUSTMENTS", totals.adjustments),
         total("HOLDBACKS", totals.holdbacks),
         total("PAYABLE", totals.payable),
         total("PAYMENTS", totals.payments),

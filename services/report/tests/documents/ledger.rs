@@ -28,7 +28,7 @@ fn document(reference: &str, postings: Vec<Posting>) -> LedgerDocument {
 }
 
 /// The golden March, ISSUE: a document per merchant's cycle, and the payment of F.
-fn march() -> Vec<LedgerDocument> {
+pub(crate) fn march() -> Vec<LedgerDocument> {
     let fee = |merchant, micros| Posting {
         tax: Some(Tax {
             category: "S".into(),
@@ -75,7 +75,7 @@ fn march() -> Vec<LedgerDocument> {
     ]
 }
 
-fn export(documents: Vec<LedgerDocument>) -> Result<LedgerExport, LedgerError> {
+pub(crate) fn export(documents: Vec<LedgerDocument>) -> Result<LedgerExport, LedgerError> {
     LedgerExport::new(issuer(), Currency::EUR, documents, AccountMap::default())
 }
 

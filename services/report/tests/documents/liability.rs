@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::io::Cursor;
 
 /// End of March, ISSUE: of all points 300 are open, F's, worth the reserve of 2.40. A price was allocated to A's and F's.
-fn march() -> LiabilityParts {
+pub(crate) fn march() -> LiabilityParts {
     let funder = |id, issued, redeemed, lost, expected| FunderPoints {
         funder: party(id),
         issued,

@@ -214,7 +214,7 @@ impl Golden {
             cycle: 1,
             state: CycleState::Approved,
             period: Period {
-                opens_at: at("2026-02-28T23:00:00Z"),
+                opens_at: Some(at("2026-02-28T23:00:00Z")),
                 closes_at: Some(at("2026-03-31T22:00:00Z")),
                 zone: chrono_tz::Europe::Berlin,
             },
@@ -228,6 +228,7 @@ impl Golden {
                 settlement_account: Some(account(self.merchant)),
             },
             brought_forward: Amount::ZERO,
+            opening: Vec::new(),
             lines: self.lines.iter().map(line).collect(),
             net: money(self.net),
             promotions: self.promotions(),
@@ -270,7 +271,7 @@ impl Golden {
             kind: LineKind::new(kind),
             points,
             amount: money(micros),
-            tax: self.tax(),
+            tax: Some(self.tax()),
         };
         let mut fees = vec![fee("SERVICE_FEE", points, per_point * points)];
         if redemption > 0 {
@@ -340,15 +341,25 @@ fn proof() -> Proof {
         at: LineKind::new(at),
         size,
         root: Digest([byte; 32]),
+        note: format!("hansa.example/log\n{size}\n(root and signature)\n"),
+    };
+    let consistency = |from, to, byte| ConsistencyProof {
+        from,
+        to,
+        hashes: vec![Digest([byte; 32])],
     };
     Proof {
+        opening_cut_leaf: Some(10),
         cut_leaf: 27,
+        closed_leaf: 30,
+        messages: 12,
         cycle_digest: Digest([0xc1; 32]),
         checkpoints: vec![
             checkpoint("OPENING_CUT", 11, 0x0a),
             checkpoint("CUT", 28, 0x1b),
             checkpoint("CLOSED", 31, 0x2c),
         ],
+        consistency: vec![consistency(11, 28, 0x3d), consistency(28, 31, 0x4e)],
         hub_key_id: "c7cff2f61909c180".into(),
     }
 }
@@ -395,6 +406,11 @@ pub(crate) fn quiet() -> StatementParts {
     parts.state = CycleState::Open;
     parts.period.closes_at = None;
     parts.brought_forward = money(-2_010);
+    parts.opening = vec![OpeningItem {
+        cause: LineKind::new("RESIDUE"),
+        reference: "cycle 1".into(),
+        amount: money(-2_010),
+    }];
     parts.carried_forward = money(-2_010);
     parts.net = Amount::ZERO;
     parts.proof = None;
@@ -449,6 +465,16 @@ pub(crate) fn long() -> StatementParts {
         ..parts.lines[0].clone()
     });
     parts.messages.clear();
+    parts.lines.push(StatementLine {
+        kind: LineKind::new("ADJUSTMENT"),
+        counterparty: Some(party("A")),
+        late: false,
+        information: false,
+        count: 1,
+        points: -10,
+        amount: money(-80_000),
+    });
+    parts.bilateral[0].amount = money(parts.bilateral[0].amount.micros() - 80_000);
     parts.net = Amount::sum(parts.lines.iter().map(|line| line.amount)).unwrap();
     let approval = |by: &str| Approval {
         by: by.into(),
@@ -482,6 +508,6 @@ pub(crate) fn long() -> StatementParts {
         ..parts.payments[0].clone()
     });
     let paid = Amount::sum(parts.payments.iter().map(|p| p.amount)).unwrap();
-    parts.carried_forward = money(parts.net.micros() - 50_000 - paid.micros());
+    parts.carried_forward = money(parts.net.micros() + 30_000 - paid.micros());
     parts
 }

@@ -25,10 +25,33 @@ fn adjustment(second: &str) -> Adjustment {
             ..OriginalRef::default()
         },
         counterparty: None,
-        points: -10,
+        points: 0,
         amount: money(-80_000),
         approvals: [approval("ida"), approval(second)],
     }
+}
+
+/// Adds an adjustment with its line, and all that follows.
+fn adjust(parts: &mut StatementParts, second: &str) {
+    let adjustment = adjustment(second);
+    let less = |amount: Amount| money(amount.micros() + adjustment.amount.micros());
+    parts.lines.push(StatementLine {
+        kind: LineKind::new("ADJUSTMENT"),
+        counterparty: None,
+        late: false,
+        information: false,
+        count: 1,
+        points: 0,
+        amount: adjustment.amount,
+    });
+    parts.messages.push(MessageTotal {
+        kind: LineKind::new("ADJUSTMENT"),
+        count: 1,
+        amount: adjustment.amount,
+    });
+    parts.bilateral[0].amount = less(parts.bilateral[0].amount);
+    parts.net = less(parts.net);
+    parts.adjustments.push(adjustment);
 }
 
 #[test]
@@ -69,15 +92,14 @@ fn promotions_that_are_not_their_lines() {
 fn what_is_carried_forward_must_be_what_is_left() {
     assert_eq!(
         refused(|parts| parts.brought_forward = money(-2_775)),
-        "brought forward -0.002775 + net 9.340000 + adjustments 0.000000 + holdbacks 0.000000 - payments 9.340000 \
-         leaves -0.002775, the statement carries 0.000000 forward"
+        "brought forward -0.002775 + net 9.340000 + holdbacks 0.000000 - payments 9.340000 leaves -0.002775, the statement carries 0.000000 forward"
     );
 }
 
 #[test]
 fn adjustments_and_holdbacks_count() {
     let mut parts = Golden::of("burn-f").parts();
-    parts.adjustments.push(adjustment("jo"));
+    adjust(&mut parts, "jo");
     parts.holdbacks.push(Holdback {
         id: "hold-1".into(),
         reason: LineKind::new("FRAUD_RESERVE"),
@@ -92,7 +114,7 @@ fn adjustments_and_holdbacks_count() {
     let csv = String::from_utf8(document.to_csv().unwrap()).unwrap();
     let line = csv
         .lines()
-        .find(|line| line.contains(",ADJUSTMENT,"))
+        .find(|line| line.contains(",EUR,ADJUSTMENT,"))
         .unwrap();
     assert!(
         line.contains("-0.080000") && line.contains("approved by ida and jo"),
@@ -101,9 +123,34 @@ fn adjustments_and_holdbacks_count() {
 }
 
 #[test]
+fn adjustments_that_are_not_their_lines() {
+    assert_eq!(
+        refused(|parts| {
+            adjust(parts, "jo");
+            parts.adjustments[0].amount = money(-79_000);
+        }),
+        "adjustments with \"\" add up to -0.079000, their lines to -0.080000"
+    );
+}
+
+#[test]
+fn causes_that_are_not_what_is_brought_forward() {
+    assert_eq!(
+        refused(|parts| {
+            parts.opening.push(OpeningItem {
+                cause: LineKind::new("RESIDUE"),
+                reference: "cycle 1".into(),
+                amount: money(-1),
+            });
+        }),
+        "what is brought forward adds up to -0.000001 by cause, the statement says 0.000000"
+    );
+}
+
+#[test]
 fn an_adjustment_needs_two_people() {
     let same = refused(|parts| {
-        parts.adjustments.push(adjustment("ida"));
+        adjust(parts, "ida");
         parts.carried_forward = money(-80_000);
     });
     assert_eq!(

@@ -5,11 +5,13 @@
 //! - [`decide`] - approve, reject, list proposals
 //! - [`payments`] - list payments, write the payment file, record that it was handed in
 //! - [`bank`] - import what the bank says; reports and exceptions
+//! - [`documents`] - the liability report and the general ledger
 //! - [`watch`] - exposures, and who did what
 //! - [`words`], [`json`] - how all of it is shown; [`value`] - how it is read
 
 pub mod bank;
 pub mod decide;
+pub mod documents;
 pub mod json;
 pub mod payments;
 pub mod propose;
@@ -72,6 +74,10 @@ enum Command {
     Exceptions(bank::ExceptionsArgs),
     /// Close an exception that no money hangs on.
     Explain(bank::ExplainArgs),
+    /// Open points by funder and age, reserve, expected breakage, deferred revenue.
+    Liability(documents::LiabilityArgs),
+    /// The journal of a closed cycle, for the general ledger.
+    Ledger(documents::LedgerArgs),
     /// Exposure of every merchant against its cap.
     Risk(watch::RiskArgs),
     /// Who did what to a cycle, a proposal or a payment.
@@ -94,6 +100,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Reports(args) => bank::reports(args).await,
         Command::Exceptions(args) => bank::exceptions(args).await,
         Command::Explain(args) => bank::explain(args).await,
+        Command::Liability(args) => documents::liability(args).await,
+        Command::Ledger(args) => documents::ledger(args).await,
         Command::Risk(args) => watch::risk(args).await,
         Command::Trail(args) => watch::trail(args).await,
     }?;

@@ -150,18 +150,12 @@ fn file(
     format: v1::PaymentFileFormat,
 ) -> Result<v1::GetPaymentFileResponse, HubError> {
     let batch = order::batch(global, cycle, payer, again)?;
-    let checked = order::order(global, registry, &batch)?;
-    let (content, ending, media_type) = match format {
-        v1::PaymentFileFormat::Csv => (checked.payment_list(), "csv", "text/csv"),
-        v1::PaymentFileFormat::Pain001 | v1::PaymentFileFormat::Unspecified => {
-            (checked.pain001(), "xml", "application/xml")
-        }
-    };
+    let file = order::file(global, registry, &batch, format)?;
     Ok(v1::GetPaymentFileResponse {
-        file_name: format!("{}.{ending}", checked.order().message_id),
-        media_type: media_type.to_owned(),
-        sha256: digest(&SHA256, &content).as_ref().to_vec(),
-        content,
+        sha256: digest(&SHA256, &file.content).as_ref().to_vec(),
+        file_name: file.name,
+        media_type: file.media_type.to_owned(),
+        content: file.content,
         payment_numbers: batch.payments.iter().map(|p| p.number.0.into()).collect(),
     })
 }

@@ -82,7 +82,7 @@ impl Api {
     }
 
     /// The signed checkpoint whose last leaf is `leaf`.
-    async fn checkpoint_at(&self, leaf: u64) -> Result<String, HubError> {
+    pub(super) async fn checkpoint_at(&self, leaf: u64) -> Result<String, HubError> {
         let checkpoint = self.0.store.checkpoint(leaf + 1).await?;
         let missing = || HubError::internal(format!("no checkpoint stands at entry {leaf}"));
         Ok(checkpoint.ok_or_else(missing)?.note)

@@ -1,7 +1,7 @@
 //! The drill-down: which messages and events stand behind a statement's lines.
 //!
 //! Nothing is kept for it. A page scans the cycle's interval of the log by the recorded effects, and posts them once more by
-//! the ledger's own journals: so the items of a line add up to the line. The interval reaches from behind the cut before to
+//! the ledger's own journals; what finance's facts posted stands at their entries: so the items of a line add up to the line. The interval reaches from behind the cut before to
 //! the entry that closed the cycle, because due work of the cycle may stand behind its cut; what is not the cycle's there is
 //! told apart by the effect's own cycle. A page reads a bounded part of the log, and may be empty although there is another.
 
@@ -9,8 +9,7 @@ use std::time::{Duration, Instant as Monotonic};
 
 use hansa_proto::v1;
 use hansa_settlement::{
-    Account, Change, CycleNo, Instant, Leg, MerchantIx, Pos, PriceBook, Release,
-    decode_effect_stream, journal,
+    Account, CycleNo, MerchantIx, Pos, PriceBook, decode_effect_stream, journal,
 };
 use hansa_store::EntryRow;
 use prost::Message as _;
@@ -22,6 +21,10 @@ use super::{
 use crate::{
     auth::Caller,
     convert::{cycle_number, timestamp},
+    documents::{
+        event::{Event, event_of},
+        facts::{self, Item},
+    },
     error::HubError,
     registry::Registry,
     sequencer::group::first_entry,
@@ -47,42 +50,8 @@ pub(crate) struct Scan {
     pub(crate) end: u64,
     /// Prices of points.
     pub(crate) book: PriceBook,
-}
-
-/// A leg of a journal on one of the merchant's lines, with the event that it is of.
-#[derive(Debug, Clone)]
-pub(crate) struct Item {
-    /// Where it stands.
-    pub(crate) leaf: u64,
-    /// Place of the message, or of the member of due work, in the entry.
-    pub(crate) position: u32,
-    /// What moved.
-    pub(crate) leg: Leg,
-    /// The event lies before the cycle.
-    pub(crate) late: bool,
-    /// What happened.
-    pub(crate) event: Event,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// A message, at this place of the log.
-    Message {
-        /// Its sender's index, as the entry has it.
-        sender: Option<u32>,
-        /// Where it was decided.
-        at: Pos,
-        /// A name for documents.
-        kind: &'static str,
-    },
-    /// Something by time alone.
-    Due {
-        /// When.
-        at: Instant,
-        /// A name for documents.
-        kind: &'static str,
-    },
+    /// What finance's facts posted, by entry: recorded effects do not have it.
+    pub(crate) facts: Vec<Item>,
 }
 
 impl Scan {
@@ -93,14 +62,11 @@ impl Scan {
             let pos = Pos::new(row.seq, record.index);
             let mut event = None;
             for effect in &record.effects {
-                event = event_of(&effect.change, row, pos).or(event);
+                event = event_of(&effect.change, row.merchant, row.decided_at, pos).or(event);
                 if effect.cycle != self.cycle {
                     continue;
                 }
-                let event = event.unwrap_or(Event::Due {
-                    at: Instant(row.decided_at),
-                    kind: "FACT",
-                });
+                let event = event.unwrap_or(Event::fact(row.decided_at));
                 let legs = journal(&effect.change, &self.book, pos).into_iter();
                 let own = legs.filter(|leg| {
                     leg.account == Account::Clearing(self.merchant) && leg.line.is_some()
@@ -114,62 +80,9 @@ impl Scan {
                 }));
             }
         }
+        let posted = self.facts.iter().filter(|item| item.leaf == row.seq);
+        items.extend(posted.cloned());
         Ok(items)
-    }
-}
-
-/// The event that a change begins; what follows within a decision belongs to it.
-fn event_of(change: &Change, row: &EntryRow, pos: Pos) -> Option<Event> {
-    let message = |kind| {
-        Some(Event::Message {
-            sender: row.merchant,
-            at: pos,
-            kind,
-        })
-    };
-    match change {
-        Change::Accrued { .. } | Change::Pended { .. } => message("ACCRUAL"),
-        Change::Returned { .. } | Change::PendingLowered { .. } => message("ACCRUAL_REVERSAL"),
-        Change::Held { .. } => message("REDEMPTION_AUTHORISATION"),
-        Change::Captured { .. } => message("REDEMPTION_CAPTURE"),
-        Change::Refunded { .. } => message("REDEMPTION_REFUND"),
-        Change::Released {
-            how: Release::Voided,
-            ..
-        } => message("REDEMPTION_VOID"),
-        Change::Refused { .. } => message("REFUSED"),
-        Change::PendingPosted {
-            original, merchant, ..
-        } => Some(Event::Message {
-            sender: Some(merchant.0),
-            at: *original,
-            kind: "ACCRUAL",
-        }),
-        Change::Expired { at, .. } => Some(Event::Due {
-            at: *at,
-            kind: "EXPIRY",
-        }),
-        Change::Released {
-            how: Release::Expired,
-            at,
-            ..
-        } => Some(Event::Due {
-            at: *at,
-            kind: "AUTHORISATION_END",
-        }),
-        Change::Opened { .. } | Change::Reinstated { .. } => Some(Event::Due {
-            at: Instant(row.decided_at),
-            kind: "FACT",
-        }),
-        Change::Taken { .. }
-        | Change::Repaid { .. }
-        | Change::Owed { .. }
-        | Change::Forgiven { .. }
-        | Change::ExpiryMoved { .. }
-        | Change::Pruned { .. }
-        | Change::Calendar { .. }
-        | Change::MergedOut { .. }
-        | Change::MergedIn(_) => None,
     }
 }
 
@@ -225,6 +138,7 @@ impl Api {
                 first: before.and_then(|c| c.cut_seq).map_or(0, |cut| cut + 1),
                 end: totals.closed_seq.map_or(view.size, |closed| closed + 1),
                 book: view.global.book().clone(),
+                facts: facts::items(view.global, totals, merchant),
             })
         })
         .await

@@ -1,7 +1,8 @@
 //! `ReportService`: proofs, drill-down and documents of cycles. Reads the ledger's totals and the log; changes nothing, and
-//! costs the sequencer one read of totals a call.
+//! costs the sequencer a few reads of totals a call.
 
 mod certificate;
+pub mod documents;
 pub(crate) mod items;
 
 use hansa_proto::v1::{self, report_service_server::ReportService};
@@ -70,15 +71,23 @@ impl ReportService for Api {
 
     async fn get_statement_document(
         &self,
-        _request: Request<v1::GetStatementDocumentRequest>,
+        request: Request<v1::GetStatementDocumentRequest>,
     ) -> Answer<v1::GetStatementDocumentResponse> {
-        Err(tonic::Status::unimplemented("documents"))
+        let caller = self.caller(&request)?;
+        let document = self.statement_document(&caller, request.into_inner());
+        ok(v1::GetStatementDocumentResponse {
+            document: Some(document.await?),
+        })
     }
 
     async fn get_finance_document(
         &self,
-        _request: Request<v1::GetFinanceDocumentRequest>,
+        request: Request<v1::GetFinanceDocumentRequest>,
     ) -> Answer<v1::GetFinanceDocumentResponse> {
-        Err(tonic::Status::unimplemented("documents"))
+        let caller = self.caller(&request)?;
+        let document = self.finance_document(&caller, request.into_inner());
+        ok(v1::GetFinanceDocumentResponse {
+            document: Some(document.await?),
+        })
     }
 }

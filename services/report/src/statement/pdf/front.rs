@@ -120,6 +120,12 @@ pub(super) fn headline(layout: &mut Layout<'_>, document: &StatementDocument) {
         (_, 1) => "you are paid".to_owned(),
         (_, count) => format!("you are paid in all, in {count} payments listed below"),
     };
+    let direction = match parts.payments.as_slice() {
+        [payment] if payment.instruction.is_none() => {
+            format!("{direction}, once a settlement is approved")
+        }
+        _ => direction,
+    };
     layout.text(middle, top + pt(56), &direction, BODY.bold());
     layout.text_right(third, caption, "CARRIED FORWARD", SMALL_CAPS);
     let carried = parts.carried_forward.signed();
@@ -175,7 +181,7 @@ pub(super) fn proof(layout: &mut Layout<'_>, parts: &StatementParts) {
     let Some(proof) = &parts.proof else {
         return;
     };
-    let rows = 4 + Mpt::try_from(proof.checkpoints.len()).unwrap_or(0);
+    let rows = 6 + Mpt::try_from(proof.checkpoints.len()).unwrap_or(0);
     let height = rows * BODY.leading() + pt(30);
     title(layout, "Proof", height.min(mm(120)));
     layout.skip(pt(12));
@@ -184,7 +190,17 @@ pub(super) fn proof(layout: &mut Layout<'_>, parts: &StatementParts) {
         pair(layout, LEFT, mm(38), CONTENT_WIDTH, name, value);
     };
     fact("Log", &parts.issuer.origin);
-    fact("Cut of the cycle", &format!("leaf {}", proof.cut_leaf));
+    let begins = proof
+        .opening_cut_leaf
+        .map_or(0, |leaf| leaf.saturating_add(1));
+    fact(
+        "The cycle in the log",
+        &format!(
+            "leaves {begins} to {}, its cut; {} messages",
+            proof.cut_leaf, proof.messages
+        ),
+    );
+    fact("Complete with", &format!("leaf {}", proof.closed_leaf));
     fact("Digest (SHA-256)", &proof.cycle_digest.to_hex());
     for checkpoint in &proof.checkpoints {
         let name = format!("Checkpoint, {}", checkpoint.at.label().to_lowercase());

@@ -33,7 +33,7 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
             "{} \u{b7} Statement of cycle {} \u{b7} {name}",
             parts.issuer.alliance, parts.cycle
         ),
-        date: parts.period.closes_at.unwrap_or(parts.period.opens_at),
+        date: parts.period.dated(),
     };
     let attachment = Attachment {
         name: format!("{}.json", document.file_stem()),
@@ -60,9 +60,11 @@ fn day(date: NaiveDate) -> String {
 
 /// `1 March 2026 to 31 March 2026`.
 fn period(parts: &StatementParts) -> String {
-    let first = day(parts.period.first_day());
-    match parts.period.last_day() {
-        Some(last) => format!("{first} to {}", day(last)),
-        None => format!("from {first}"),
+    let (first, last) = (parts.period.first_day(), parts.period.last_day());
+    match (first.map(day), last.map(day)) {
+        (Some(first), Some(last)) => format!("{first} to {last}"),
+        (Some(first), None) => format!("from {first}"),
+        (None, Some(last)) => format!("to {last}"),
+        (None, None) => "from the beginning".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{NOTE, day, title};
 use crate::amount::{Amount, whole};
-use crate::party::Counterparty;
+use crate::party::{Counterparty, Tax};
 use crate::pdf::{CONTENT_WIDTH, Column, LEFT, Layout, Row, Table, mm, pt};
 use crate::statement::{LineKind, StatementDocument, StatementLine, StatementParts};
 
@@ -82,16 +82,28 @@ pub(super) fn reconciliation(layout: &mut Layout<'_>, document: &StatementDocume
     let parts = document.parts();
     let totals = document.totals();
     let row = |name: &str, amount: Amount| Row::plain([name.into(), amount.signed()]);
-    let mut rows = vec![
-        row(
-            "Brought forward from the cycle before",
-            parts.brought_forward,
-        ),
-        row("Net of the cycle", parts.net),
-    ];
-    if !parts.adjustments.is_empty() {
-        rows.push(row("Adjustments of earlier cycles", totals.adjustments));
+    let mut rows = Vec::new();
+    match parts.opening.as_slice() {
+        [] | [_] => {}
+        several => {
+            rows.extend(several.iter().map(|item| {
+                let mut name = format!("Brought forward: {}", item.cause.label().to_lowercase());
+                if !item.reference.is_empty() {
+                    name.push_str(&format!(", {}", item.reference));
+                }
+                row(&name, item.amount)
+            }));
+        }
     }
+    let brought = [
+        "Brought forward from the cycle before".into(),
+        parts.brought_forward.signed(),
+    ];
+    rows.push(match parts.opening.len() {
+        0 | 1 => Row::plain(brought),
+        _ => Row::subtotal(brought),
+    });
+    rows.push(row("Net of the cycle", parts.net));
     if !parts.holdbacks.is_empty() {
         rows.push(row("Held back and released", totals.holdbacks));
     }
@@ -208,7 +220,7 @@ pub(super) fn explanations(layout: &mut Layout<'_>, parts: &StatementParts) {
     let rows = parts.fees.iter().map(|fee| {
         Row::plain([
             fee.kind.label(),
-            fee.tax.label(),
+            fee.tax.as_ref().map(Tax::label).unwrap_or_default(),
             whole(fee.points),
             fee.amount.signed(),
         ])
@@ -221,14 +233,18 @@ pub(super) fn corrections(layout: &mut Layout<'_>, parts: &StatementParts) {
     if parts.adjustments.is_empty() && parts.holdbacks.is_empty() {
         return;
     }
-    title(layout, "Adjustments and holdbacks", pt(60));
+    title(
+        layout,
+        "Adjustments (contained in the lines) and holdbacks",
+        pt(60),
+    );
     let rows = parts.adjustments.iter().map(|adjustment| {
         let [first, second] = &adjustment.approvals;
-        let mut reason = format!(
-            "{}; corrects {}",
-            adjustment.reason.label(),
-            adjustment.original.text()
-        );
+        let mut reason = adjustment.reason.label();
+        let original = adjustment.original.text();
+        if !original.is_empty() {
+            reason.push_str(&format!("; corrects {original}"));
+        }
         if let Some(counterparty) = &adjustment.counterparty {
             reason.push_str(&format!("; with {}", counterparty.name()));
         }
