@@ -3,7 +3,7 @@
 import base64
 import json
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import hansa_cycle
 import pytest
@@ -31,7 +31,8 @@ class Books:
 
     def buy(self, name, receipts):
         rows = ["kind,receipt,event_time,card,amount,currency"]
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # The contract began within this second; what is cut off must not lie before it.
+        at = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         rows += [f"accrual,{receipt},{at},{MEMBER},19.99,EUR" for receipt in receipts]
         (self.folder / name).write_text("\n".join(rows) + "\n")
         self.send(name)
@@ -92,3 +93,11 @@ def test_each_message_is_in_exactly_one_cycle(hansa, hub):  # noqa: F811
         hansa_cycle.cycle_of_each_message([altered, *receipts[1:]], certificates, key)
     with pytest.raises(ValueError, match="not in exactly"):
         hansa_cycle.cycle_of_each_message([*receipts, receipts[0]], certificates, key)
+
+    # The command line says no to the same, and names the leaf.
+    leaf = json.loads(receipts[0])["receipt"]["leafIndex"]
+    sorted((hub.folder / "receipts").glob("receipt-*.json"))[0].write_text(altered)
+    red = subprocess.run([hansa, *arguments], cwd=hub.folder, capture_output=True, text=True, timeout=60)
+    told = json.loads(red.stdout)
+    assert (red.returncode, told["ok"]) == (6, False)
+    assert f"leaf {leaf}" in told["mismatch"], told

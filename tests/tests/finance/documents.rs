@@ -235,6 +235,30 @@ async fn golden(database: Database, mode: FundingMode) {
     march.hub.start().await;
     assert!(served(&march.hub.operator(), 2).await == documents);
     assert_derived(&march, &documents).await;
+    if database.url().is_none() {
+        assert_tampering_is_named(&march).await;
+    }
+}
+
+/// The last message's effects become those of the one before: the entry and the message are named.
+async fn assert_tampering_is_named(march: &March) {
+    let file = format!("sqlite:{}", march.hub.file("hansa.db").display());
+    let pool = sqlx::SqlitePool::connect(&file).await.unwrap();
+    let batches = "SELECT seq FROM entry WHERE kind = 0 ORDER BY seq DESC LIMIT 2";
+    let batches: Vec<i64> = sqlx::query_scalar(batches).fetch_all(&pool).await.unwrap();
+    let change =
+        "UPDATE entry SET effects = (SELECT effects FROM entry WHERE seq = $1) WHERE seq = $2";
+    let change = sqlx::query(change).bind(batches[1]).bind(batches[0]);
+    assert_eq!(change.execute(&pool).await.unwrap().rows_affected(), 1);
+    let verify = march.hub.verify_command();
+    let red = Cli::new(&march.hub)
+        .run(&format!("{verify} --cycle 2"))
+        .expect(6);
+    let named = format!(
+        "MISMATCH at entry {}, message 0: the recorded effects",
+        batches[0]
+    );
+    assert!(red.contains(&named), "{red}");
 }
 
 /// `hansa verify` makes the same documents out of the log, and names what differs from them.
