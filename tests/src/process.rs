@@ -120,12 +120,12 @@ impl Process {
 
     /// `kill -9`, as a power failure would. Returns when the process is gone.
     pub fn kill(&mut self) {
-        self.dismiss_keeper();
         let _ = self.child.kill();
+        self.dismiss_keeper();
         let _ = self.child.wait();
     }
 
-    /// Before the hub's process id is free for others.
+    /// Before the hub's process id is free for others, which it is when the hub was waited for.
     fn dismiss_keeper(&mut self) {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();

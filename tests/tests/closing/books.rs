@@ -116,17 +116,22 @@ impl Told {
     }
 }
 
-/// Cycles as the hub tells them, oldest first, the open one included.
-pub(crate) struct Cycles(pub(crate) Vec<v1::GetCycleResponse>);
+/// Cycles as the hub tells them.
+pub(crate) struct Cycles {
+    /// Oldest first, the open one included.
+    pub(crate) told: Vec<v1::GetCycleResponse>,
+    /// The hub's clock meanwhile. Unit: microseconds since 1970.
+    pub(crate) now: i64,
+}
 
 impl Cycles {
-    fn cycle(&self, index: usize) -> &v1::Cycle {
-        self.0[index].cycle.as_ref().unwrap()
+    pub(crate) fn cycle(&self, index: usize) -> &v1::Cycle {
+        self.told[index].cycle.as_ref().unwrap()
     }
 
     /// The cycle whose cuts enclose a leaf.
     pub(crate) fn enclosing(&self, leaf: u64) -> u32 {
-        let cut_before = (0..self.0.len())
+        let cut_before = (0..self.told.len())
             .filter(|index| {
                 self.cycle(*index)
                     .cut_leaf_index
@@ -136,14 +141,18 @@ impl Cycles {
         u32::try_from(cut_before + 1).unwrap()
     }
 
-    /// The cycle that due work of an instant belongs to. Unit: microseconds.
-    fn of_instant(&self, at: i64) -> u32 {
+    /// The cycle that due work of an instant belongs to; `None`: it is not done yet. Unit: microseconds.
+    fn of_instant(&self, at: i64) -> Option<u32> {
+        if at > self.now {
+            return None;
+        }
         let ends = |index: &usize| {
             let closes_at = self.cycle(*index).closes_at.as_ref().unwrap();
             self.cycle(*index).cut_leaf_index.is_none()
                 || hansa_tests::clock::micros(closes_at) >= at
         };
-        u32::try_from((0..self.0.len()).find(ends).unwrap() + 1).unwrap()
+        let index = (0..self.told.len()).find(ends).unwrap();
+        Some(u32::try_from(index + 1).unwrap())
     }
 }
 
@@ -165,7 +174,7 @@ pub(crate) fn audit(
     told: &[Told],
     cycle_of: impl Fn(&Told) -> u32,
 ) -> Result<(), Vec<String>> {
-    let mut sums: Vec<Sums> = cycles.0.iter().map(|_| Sums::default()).collect();
+    let mut sums: Vec<Sums> = cycles.told.iter().map(|_| Sums::default()).collect();
     for message in told {
         let number = cycle_of(message);
         let sum = &mut sums[number as usize - 1];
@@ -174,7 +183,12 @@ pub(crate) fn audit(
         } else {
             sum.refused += 1;
         }
-        let posts_in = message.posts_at.map_or(number, |at| cycles.of_instant(at));
+        let Some(posts_in) = message
+            .posts_at
+            .map_or(Some(number), |at| cycles.of_instant(at))
+        else {
+            continue;
+        };
         let sum = &mut sums[posts_in as usize - 1];
         let moves = message.moves(shops);
         for (shop, micros) in moves.owes {
@@ -186,7 +200,7 @@ pub(crate) fn audit(
         }
     }
     let mut wrong = Vec::new();
-    for (sum, told) in sums.iter_mut().zip(&cycles.0) {
+    for (sum, told) in sums.iter_mut().zip(&cycles.told) {
         sum.nets.retain(|_, micros| *micros != 0);
         sum.pairs.retain(|_, points| *points != 0);
         let cycle = told.cycle.as_ref().unwrap();

@@ -1,306 +1,198 @@
-//! `kill -9` at every step of closing, again and again: each cycle ends in the same bytes as if nothing had happened.
+//! `kill -9` at every step from OPEN to SETTLED, again and again: the log ends in the same bytes as that of a hub that nothing
+//! happened to, and so does everything that is read from it.
+//!
+//! Two hubs begin as copies of one, keys included, and live through the same: their clocks, messages and proposals are the
+//! same. One is left alone. The other dies behind each entry that a step appends, and before the first, at instants that
+//! differ from kill to kill, and whoever waited for an answer asks again.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, env, time::Duration};
 
-use hansa_client::message::MemberReference;
-use hansa_proto::v1::{self, fact::Fact};
 use hansa_store::{Store, StoreOptions};
 use hansa_tests::{
-    alliance, body,
-    cli::Cli,
-    clock::{DAY, MINUTE},
+    clock::{Clock, at},
     database::Database,
     for_each_database,
-    hub::TestHub,
-    merchant::{Merchant, id_of},
+    shop::{Everything, Shop},
 };
-use prost::Message as _;
+use tokio::time::{sleep, timeout};
 
-/// How often the hub is killed on each database, unless this variable says otherwise.
-const CRASHES_VARIABLE: &str = "HANSA_CRASHES";
-const CRASHES: usize = 108;
+use super::{
+    life::{BEGINS, Life, OF_TWO_CYCLES, begin},
+    step::{Step, reached, size},
+};
 
-/// Kills of one cycle that closes by schedule: before its cut, and behind each of its commits: the cut, three sweeps, the
-/// closing.
-const BY_SCHEDULE: [u64; 6] = [0, 1, 2, 3, 4, 5];
+/// How often the hub is killed on each database, at least: hundreds of times where this variable says so.
+const KILLS_VARIABLE: &str = "HANSA_KILLS";
 
-/// Kills of one cycle that is closed by hand; its due work is done before.
-const BY_HAND: [u64; 3] = [0, 1, 2];
+/// When it is killed, unless this variable says otherwise; a failure prints it.
+const SEED_VARIABLE: &str = "HANSA_KILL_SEED";
 
-/// Members with a hold that ends before the close: the work of three sweeps of 2,000.
-const MEMBERS: usize = 4_100;
+/// How long an entry may take to be there.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Members that buy and spend.
-const BUYERS: usize = 60;
-
-/// How far a hub was when it died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    NotCut,
-    Cut,
-    DueWorkUnderWay,
-    Closed,
+fn number(variable: &str, otherwise: u64) -> u64 {
+    env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// Delays that differ from kill to kill (SplitMix64).
-struct Delays(u64);
+/// Kills a hub in the middle of steps.
+pub(crate) struct Killer {
+    /// SplitMix64.
+    dice: u64,
+    /// How far the hub was when it died.
+    pub(crate) died_at: BTreeMap<Step, usize>,
+}
 
-impl Delays {
-    fn next(&mut self) -> Duration {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+impl Killer {
+    fn new(seed: u64) -> Self {
+        Self {
+            dice: seed,
+            died_at: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.dice;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Duration::from_micros((z ^ (z >> 31)) % 8_000)
+        (z ^ (z >> 31)) % below
     }
-}
 
-struct Life {
-    hub: TestHub,
-    shop: Merchant,
-    members: Vec<MemberReference>,
-    died_at: BTreeMap<Step, usize>,
-}
-
-impl Life {
-    async fn begin(database: &Database) -> Self {
-        let hub = TestHub::on(database)
-            .test_clock("2026-03-02T09:00:00Z")
-            .start()
-            .await;
-        hub.apply(v1::Alliance {
-            programme: Some(v1::Programme {
-                cycle_schedule: v1::CycleSchedule::Daily.into(),
-                ..alliance::programme()
-            }),
-            ..v1::Alliance::default()
-        })
-        .await;
-        let shop = hub.onboard("shop", alliance::contract()).await;
-        let members = shop.enrol_many("m", MEMBERS).await;
-        let life = Self {
-            hub,
-            shop,
-            members,
-            died_at: BTreeMap::new(),
+    /// How long a hub still lives: a moment; none where it goes on at once; half of the times as long as the auditor takes
+    /// where it waits for that. Unit: microseconds.
+    fn moment(&mut self, reached: Step) -> Duration {
+        let longest = match reached {
+            Step::Cut | Step::DueWork => 1,
+            Step::Closed if self.roll(2) == 0 => 250_000,
+            _ => 8_000,
         };
-        let opening = life.of_each(&life.members, |_| body::accrual("900.00"));
-        life.send(&opening).await;
-        life
+        Duration::from_micros(self.roll(longest))
     }
 
-    fn of_each(
-        &self,
-        members: &[MemberReference],
-        body: impl Fn(usize) -> v1::message::Body,
-    ) -> Vec<v1::Message> {
-        let say = |(n, member)| self.shop.message(member, body(n));
-        members.iter().enumerate().map(say).collect()
-    }
-
-    async fn send(&self, messages: &[v1::Message]) {
-        for batch in messages.chunks(2_000) {
-            let answer = self.shop.send_all(batch).await;
-            let accepted = |o: &v1::Outcome| o.code() == v1::ResultCode::Accepted && !o.replayed;
-            assert!(
-                answer.outcomes.iter().all(accepted),
-                "{:?}",
-                answer.outcomes
-            );
-        }
-    }
-
-    /// The messages of a cycle: the same for every life.
-    async fn trade(&self, number: u32) {
-        let buyers = &self.members[..BUYERS];
-        let bought = self.of_each(buyers, |n| {
-            body::accrual(&format!("{}.{:02}", n + number as usize, n))
-        });
-        let held = self.of_each(buyers, |_| body::authorisation(7));
-        let spent = self.of_each(buyers, |n| body::capture(id_of(&held[n]), 5));
-        let returned = self.of_each(buyers, |n| body::reversal(id_of(&bought[n]), "1.00"));
-        let left = self.of_each(&self.members, |_| body::authorisation(1));
-        for messages in [bought, held, spent, returned, left] {
-            self.send(&messages).await;
-        }
-    }
-
-    async fn store(&self) -> Store {
-        let database = &self.hub.database();
-        let file = format!("sqlite:{}", self.hub.file("hansa.db").display());
-        let options = StoreOptions {
-            read_only: true,
-            readers: 1,
-            ..StoreOptions::default()
-        };
-        Store::open(database.url().unwrap_or(&file), &options)
-            .await
-            .unwrap()
-    }
-
-    /// Asks for the close, which may be done already. The answer may never come.
-    async fn ask(&self, number: u32, until: i64) -> tokio::task::JoinHandle<()> {
-        let operator = self.hub.operator();
-        if number.is_multiple_of(2) {
-            let open = operator.cycle(0).await.unwrap().cycle.unwrap().cycle_number;
-            tokio::spawn(async move {
-                if open == number {
-                    let request = v1::CloseCycleRequest {
-                        cycle_number: number,
-                        validate_only: false,
-                    };
-                    let _ = operator.cycles_client().close_cycle(request).await;
+    /// Begins a step, and kills the hub a moment after its log has so many entries. The hub is started again.
+    pub(crate) async fn kill<T>(
+        &mut self,
+        shop: &mut Shop,
+        store: &Store,
+        entries: u64,
+        step: &impl AsyncFn(&Shop) -> T,
+    ) {
+        let doom = async {
+            let there = async {
+                while size(store).await < entries {
+                    sleep(Duration::from_millis(1)).await;
                 }
-            })
-        } else {
-            let request = v1::SetClockRequest {
-                now: Some(hansa_client::time::timestamp(until)),
             };
-            tokio::spawn(async move {
-                let _ = operator.test_clock().set_clock(request).await;
-            })
-        }
-    }
-
-    /// Closes a cycle; meanwhile the hub dies when its log is so many entries longer.
-    async fn close(&mut self, number: u32, deaths: &[u64], delays: &mut Delays) {
-        let by_hand = number.is_multiple_of(2);
-        if by_hand {
-            // The holds have ended by then.
-            self.hub.advance(16 * MINUTE).await;
-        }
-        let until = self.hub.clock().now() + if by_hand { 0 } else { DAY };
-        let store = self.store().await;
-        let before = size(&store).await;
-        for death in deaths {
-            let call = self.ask(number, until).await;
-            let began = Instant::now();
-            while size(&store).await < before + death {
-                assert!(
-                    began.elapsed() < Duration::from_secs(60),
-                    "the close stands still"
-                );
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            tokio::time::sleep(delays.next()).await;
-            self.hub.kill();
-            call.await.unwrap();
-            *self.died_at.entry(step(&store, before).await).or_default() += 1;
-            self.hub.start().await;
-        }
-        store.close().await.unwrap();
-        self.ask(number, until).await.await.unwrap();
-        self.hub.follow_clock().await;
-        let began = Instant::now();
-        while self.cycle(number).await.state() != v1::CycleState::Closed {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "cycle {number} does not close"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert_eq!(self.hub.clock().now(), until);
-    }
-
-    async fn cycle(&self, number: u32) -> v1::Cycle {
-        self.hub
-            .operator()
-            .cycle(number)
-            .await
-            .unwrap()
-            .cycle
-            .unwrap()
-    }
-
-    /// All that closed cycles say: digests, positions, statements.
-    async fn closed(&self, cycles: u32) -> Vec<(v1::GetCycleResponse, v1::GetStatementResponse)> {
-        let mut closed = Vec::new();
-        for number in 1..=cycles {
-            let cycle = self.hub.operator().cycle(number).await.unwrap();
-            let statement = self.shop.hub.statement(number, None).await.unwrap();
-            assert_eq!(cycle.cycle.as_ref().unwrap().digest.len(), 64);
-            closed.push((cycle, statement));
-        }
-        closed
-    }
-}
-
-async fn size(store: &Store) -> u64 {
-    store
-        .last_entry()
-        .await
-        .unwrap()
-        .map_or(0, |head| head.seq + 1)
-}
-
-/// How far the close was that began behind `before` entries.
-async fn step(store: &Store, before: u64) -> Step {
-    let mut step = Step::NotCut;
-    for row in store.entries(before, 100, 16 << 20).await.unwrap() {
-        let envelope = v1::Envelope::decode(row.envelope).unwrap();
-        for fact in v1::Facts::decode(envelope.payload).unwrap().facts {
-            step = step.max(match fact.fact.unwrap() {
-                Fact::CycleCut(_) => Step::Cut,
-                Fact::AdvanceTo(_) => Step::DueWorkUnderWay,
-                Fact::CycleClosed(_) => Step::Closed,
-                other => panic!("{other:?}"),
-            });
-        }
-    }
-    step
-}
-
-/// Lives through so many cycles; `crashing`: with all deaths.
-async fn live(database: &Database, cycles: u32, crashing: bool) -> Life {
-    let mut life = Life::begin(database).await;
-    let mut delays = Delays(u64::from(cycles));
-    for number in 1..=cycles {
-        life.trade(number).await;
-        let deaths: &[u64] = match (crashing, number.is_multiple_of(2)) {
-            (false, _) => &[],
-            (true, false) => &BY_SCHEDULE,
-            (true, true) => &BY_HAND,
+            timeout(PATIENCE, there)
+                .await
+                .expect("the step stands still");
+            sleep(self.moment(reached(store).await)).await;
         };
-        life.close(number, deaths, &mut delays).await;
+        let begun = async {
+            step(shop).await;
+            // Its answer came in time: the hub dies all the same.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = doom => {}
+            () = begun => {}
+        }
+        shop.hub.kill();
+        *self.died_at.entry(reached(store).await).or_default() += 1;
+        shop.hub.start().await;
     }
-    life
 }
 
-async fn killed_at_every_step_of_closing(database: Database) {
-    let crashes = env::var(CRASHES_VARIABLE).map_or(CRASHES, |n| n.parse().unwrap());
-    let cycles = u32::try_from(crashes.div_ceil(BY_SCHEDULE.len() + BY_HAND.len()) * 2).unwrap();
-    // Undisturbed, on SQLite: the database has no part in it either.
-    let undisturbed = live(&Database::sqlite(), cycles, false).await;
-    let life = live(&database, cycles, true).await;
-    let died: usize = life.died_at.values().sum();
-    assert!(died >= crashes, "{died} deaths");
-    for step in [Step::NotCut, Step::Cut, Step::DueWorkUnderWay, Step::Closed] {
-        let died = life.died_at.get(&step).copied().unwrap_or(0);
-        assert!(died > 1, "no deaths at {step:?}: {:?}", life.died_at);
+/// The hub's log, read beside it.
+async fn store(shop: &Shop) -> Store {
+    let file = format!("sqlite:{}", shop.hub.file("hansa.db").display());
+    let options = StoreOptions {
+        read_only: true,
+        readers: 1,
+        ..StoreOptions::default()
+    };
+    let url = shop.hub.database().url().unwrap_or(&file).to_owned();
+    Store::open(&url, &options).await.unwrap()
+}
+
+/// What a life leaves.
+#[derive(Debug, PartialEq)]
+struct Left {
+    /// The newest checkpoint, signed: the log's size, and a hash over every byte that was ever signed or decided.
+    checkpoint: String,
+    /// Cycles with their digests, statements, payments, payment files, bank reports, the audit's trail.
+    everything: Everything,
+}
+
+/// Lives through so many cycles. The one that is killed tells where.
+async fn live(mut life: Life, cycles: u32) -> (Left, BTreeMap<Step, usize>) {
+    for number in 1..=cycles {
+        life.cycle(number).await;
     }
-    eprintln!("{died} deaths: {:?}", life.died_at);
-    let expected = undisturbed.closed(cycles).await;
-    for (found, expected) in life.closed(cycles).await.into_iter().zip(expected) {
-        assert_eq!(found, expected);
-    }
-    let status = life.hub.status().await;
+    let hub = &life.shop.hub;
+    hub.verify().await;
+    let status = hub.status().await;
     assert_eq!(
         (status.unassigned_messages, status.duplicate_key_restarts),
         (0, 0)
     );
-    let cli = Cli::new(&life.hub);
-    let verified = match database.url() {
-        Some(url) => cli.json(&format!("verify --database \"{url}\""), 0),
-        None => cli.json(
-            &format!("verify --data-dir \"{}\"", life.hub.data_dir().display()),
-            0,
-        ),
+    let left = Left {
+        checkpoint: hub.operator().checkpoint().await.unwrap().checkpoint,
+        everything: life.shop.everything().await,
     };
-    assert_eq!(verified["ok"], true);
+    life.store.close().await.unwrap();
+    let died_at = life.killer.map(|killer| killer.died_at);
+    (left, died_at.unwrap_or_default())
 }
 
-for_each_database!(killed_at_every_step_of_closing);
+async fn killed_at_every_step(database: Database) {
+    let pairs = number(KILLS_VARIABLE, OF_TWO_CYCLES).div_ceil(OF_TWO_CYCLES);
+    let cycles = u32::try_from(2 * pairs).unwrap();
+    let seed = number(SEED_VARIABLE, 1);
+
+    let (mut killed, members) = begin(&database).await;
+    killed.hub.terminate().await;
+    let copy = database.copy(&killed.hub.data_dir()).await;
+    let mut hub = killed.hub.replica();
+    hub.change_database(copy);
+    hub.change_clock(Clock::test(at(BEGINS)));
+    hub.start().await;
+    let alone = Shop {
+        a: hub.reached_by(&killed.a),
+        f: hub.reached_by(&killed.f),
+        t: hub.reached_by(&killed.t),
+        ana: hub.spoken_to_by(&killed.ana),
+        ben: hub.spoken_to_by(&killed.ben),
+        hub,
+    };
+    let life = Life {
+        store: store(&alone).await,
+        shop: alone,
+        members: members.clone(),
+        killer: None,
+    };
+    let (expected, _) = live(life, cycles).await;
+    let cycles_of = |left: &Left| left.everything.cycles.len();
+    assert_eq!(cycles_of(&expected), cycles as usize + 1);
+    assert!(expected.everything.files.len() >= 4 * cycles as usize);
+
+    killed.hub.start().await;
+    let life = Life {
+        store: store(&killed).await,
+        shop: killed,
+        members,
+        killer: Some(Killer::new(seed)),
+    };
+    eprintln!("{SEED_VARIABLE}={seed}");
+    let (found, died_at) = live(life, cycles).await;
+    let died: usize = died_at.values().sum();
+    eprintln!("{died} kills: {died_at:?}");
+    assert_eq!(died as u64, pairs * OF_TWO_CYCLES);
+    for steps in Step::ALL {
+        let died = steps.iter().filter_map(|step| died_at.get(step));
+        assert!(died.sum::<usize>() > 0, "no kill at {steps:?}");
+    }
+    assert_eq!(found, expected);
+}
+
+for_each_database!(killed_at_every_step);

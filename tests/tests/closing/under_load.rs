@@ -33,16 +33,16 @@ const STREAMS: usize = 8;
 /// Streams that nothing stands in the way of; the others are stalled in turn.
 const FREE: usize = 4;
 
-/// Members of a shop.
-const MEMBERS: usize = 40;
+/// Members of a shop: enough that none has a long history, which every message of it would have to read.
+const MEMBERS: usize = 500;
 
 /// Batches that the free streams must be answered between two cuts.
-const BETWEEN: u64 = 8;
+const BETWEEN: u64 = 6;
 
 /// What a stalled sender's messages pass.
 enum Passage {
     /// A hub process of its own, which forwards.
-    FrontEnd(TestHub),
+    FrontEnd(Box<TestHub>),
     /// A connection.
     Connection(Proxy, Way),
 }
@@ -85,7 +85,7 @@ async fn passages(hub: &TestHub, database: &Database) -> Vec<Passage> {
         passages.push(if matches!(database, Database::Postgres { .. }) {
             let mut front_end = hub.replica();
             front_end.start().await;
-            Passage::FrontEnd(front_end)
+            Passage::FrontEnd(Box::new(front_end))
         } else {
             let proxy = Proxy::to(&hub.process().address).await;
             Passage::Connection(proxy, way)
@@ -200,12 +200,15 @@ impl World {
     }
 
     async fn cycles(&self) -> Cycles {
-        let mut cycles = Vec::new();
+        let mut told = Vec::new();
         let operator = self.hub.operator();
         for number in 1..=CYCLES + 1 {
-            cycles.push(operator.cycle(number).await.unwrap());
+            told.push(operator.cycle(number).await.unwrap());
         }
-        Cycles(cycles)
+        Cycles {
+            told,
+            now: self.hub.clock().now(),
+        }
     }
 }
 
@@ -256,10 +259,9 @@ async fn closing_is_exact(database: Database) {
     }
 
     let cycles = world.cycles().await;
-    let closed = cycles.0[..CYCLES as usize].iter();
-    for cycle in closed.map(|told| told.cycle.as_ref().unwrap()) {
+    for index in 0..CYCLES as usize {
+        let cycle = cycles.cycle(index);
         assert_eq!(cycle.state(), v1::CycleState::Closed, "{cycle:?}");
-        assert!(cycle.messages_accepted > 0, "{cycle:?}");
     }
     // Each message is in the one cycle whose cuts enclose its leaf, and the hub said so at once.
     for message in &told {
@@ -269,7 +271,7 @@ async fn closing_is_exact(database: Database) {
             "{message:?}"
         );
     }
-    let in_cycles = cycles.0.iter().map(|told| told.cycle.as_ref().unwrap());
+    let in_cycles = (0..cycles.told.len()).map(|index| cycles.cycle(index));
     let in_cycles: u64 = in_cycles
         .map(|c| c.messages_accepted + c.messages_refused)
         .sum();
