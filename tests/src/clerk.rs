@@ -269,10 +269,11 @@ impl Clerk {
             .await
     }
 
-    /// Waits until the auditor agrees with a cycle.
+    /// Waits until the auditor agrees with a cycle. It lets everybody else have the processors first: on a machine that is
+    /// busy with something else it needs time.
     ///
     /// # Panics
-    /// When it does not within a minute.
+    /// When it does not within five minutes.
     pub async fn wait_audited(&self, cycle: u32) {
         wait_audited(&self.hub, cycle).await;
     }
@@ -297,7 +298,7 @@ impl Clerk {
 }
 
 async fn wait_audited(hub: &Hub, cycle: u32) {
-    for _ in 0..1_200 {
+    for _ in 0..6_000 {
         if hub.cycle(cycle).await.unwrap().cycle.unwrap().audited {
             return;
         }

@@ -1,8 +1,8 @@
 //! Following the log: entries in bounded pages, each audited, each compared with its recorded effects; what changed is saved;
 //! each certified cycle is compared with the fold's.
 //!
-//! Runs on a thread of its own, with a runtime of its own, at the lowest priority that the system has for a thread: where traffic
-//! needs the processors, the auditor waits, and catches up when there is room. It takes no lock, no connection and no queue that
+//! Runs on a thread of its own, with a runtime of its own, at a low priority: where traffic needs the processors, the
+//! auditor gets a tenth of one, and catches up when there is room. It takes no lock, no connection and no queue that
 //! the sequencer waits for: it reads the log through connections of its own, and on SQLite it writes to a file of its own. What
 //! it holds is bounded: a page of entries, [`Bounds`] of clean members, and [`SAVE_AT`] dirty ones, which are then saved.
 
@@ -303,11 +303,17 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
         .context("the auditor cannot start")
 }
 
+/// How far the auditor steps back, in Linux's niceness (0-19). Beside a thread that never rests it gets a tenth of a processor: traffic
+/// hardly feels it, and a cycle that waits for its approval is audited all the same. At 19 it would be a seventieth: on a machine that
+/// something else keeps busy for hours, nobody could approve anything.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// Gives everybody else the processors first. On Linux this is the calling thread's priority, and that of the threads that it
 /// starts, SQLite's among them; elsewhere it would be the whole process's, and is left alone.
 fn step_back() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(19) {
+    if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::warn!(%error, "the auditor runs at the usual priority");
     }
 }
