@@ -9,7 +9,7 @@ use hansa_report::{
     StatementParts,
 };
 use hansa_settlement::{
-    CycleState, CycleTotals, Global, Instant, MerchantIx,
+    Bonus, CycleState, CycleTotals, Global, Instant, MerchantIx, Promotion,
     finance::{
         CarryCause, CycleSettlement, Party, PaymentInstruction, PaymentState, SettledPosition,
     },
@@ -152,15 +152,31 @@ fn promotions(source: &Source<'_>, merchant: MerchantIx) -> Result<Vec<Promotion
         .filter(|((funder, _), _)| *funder == merchant)
         .map(|((_, promotion), sum)| {
             let promotion = source.global.promotion(*promotion);
-            let slug = promotion.map(|p| p.slug.clone()).unwrap_or_default();
+            let promotion = promotion.ok_or_else(|| HubError::internal("no such promotion"))?;
             Ok(PromotionShare {
-                promotion: slug.clone(),
-                name: slug,
+                promotion: promotion.slug.clone(),
+                name: promotion_name(source, promotion),
                 points: sum.points,
                 amount: amount(sum.micros)?,
             })
         })
         .collect()
+}
+
+/// What a promotion gives, and when: it has no name of its own. Its end may be moved up, and then shows in the name.
+fn promotion_name(source: &Source<'_>, promotion: &Promotion) -> String {
+    let bonus = match promotion.bonus {
+        Bonus::Multiplier(factor) => {
+            format!("{} times the points", factor.to_decimal().normalize())
+        }
+        Bonus::Rate(rate) => format!("{} more points per unit", rate.to_decimal().normalize()),
+    };
+    let first = source.terms.day(promotion.starts_at);
+    let last = source.terms.day(within(promotion.ends_at));
+    if first == last {
+        return format!("{bonus}, {first}");
+    }
+    format!("{bonus}, {first} to {last}")
 }
 
 fn fees(source: &Source<'_>, merchant: MerchantIx) -> Result<Vec<FeeItem>, HubError> {

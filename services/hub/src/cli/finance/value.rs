@@ -7,6 +7,10 @@ use rust_decimal::Decimal;
 /// An exact amount in currency units, at most 6 decimals: `12.34` -> 12 340 000 micro-units.
 pub(crate) fn amount(text: &str) -> Result<i64, String> {
     let wrong = || format!("\"{text}\" is no exact amount like 12.34 with at most 6 decimals");
+    // Digits only: a decimal's own reader takes 1e3 too.
+    if text.contains(['e', 'E']) {
+        return Err(wrong());
+    }
     let value: Decimal = text.parse().map_err(|_| wrong())?;
     let micros = value
         .checked_mul(Decimal::from(1_000_000))

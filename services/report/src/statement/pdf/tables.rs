@@ -220,7 +220,9 @@ pub(super) fn explanations(layout: &mut Layout<'_>, parts: &StatementParts) {
     let rows = parts.fees.iter().map(|fee| {
         Row::plain([
             fee.kind.label(),
-            fee.tax.as_ref().map(Tax::label).unwrap_or_default(),
+            fee.tax
+                .as_ref()
+                .map_or_else(|| "none named".into(), Tax::label),
             whole(fee.points),
             fee.amount.signed(),
         ])
