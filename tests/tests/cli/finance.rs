@@ -135,6 +135,70 @@ async fn a_clerk_settles_a_cycle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn documents_are_files_with_their_signatures() {
+    let (shop, cli) = world().await;
+    let key = shop.ana.hub.checkpoint().await.unwrap().verifier_key;
+    let verify = |file: &str| cli.run(&format!("verify document {file} --verifier-key {key}"));
+    let several = cli.run(&format!(
+        "statement --cycle 1 --format pdf --out one.pdf {ANA}"
+    ));
+    assert_eq!(several.code, 2, "{}", several.err);
+    std::fs::create_dir(cli.path("out")).unwrap();
+    let all = format!("statement --cycle 1 --format pdf --out out {ANA}");
+    let all = cli.run(&all).expect(0);
+    assert_eq!(all.lines().count(), 3, "{all}");
+    let told = verify("out/statement-f-1.pdf").expect(0);
+    assert!(
+        told.contains(
+            "cycle 1 of f is signed by the log's key; 1 lines add up to the net 0.950000"
+        ),
+        "{told}"
+    );
+    let own = format!("statement --cycle 1 --format json --with-items --out own.json {A}");
+    let _ = cli.run(&own).expect(0);
+    let told = verify("own.json").expect(0);
+    assert!(told.contains("1 items add up to them"), "{told}");
+    cli.write(
+        "own.json",
+        &cli.read("own.json").replacen("0.39", "0.93", 1),
+    );
+    let red = verify("own.json").expect(6);
+    assert!(red.contains("not the file that was signed"), "{red}");
+
+    let ledger = cli.run(&format!("finance ledger 1 {ANA}")).expect(0);
+    for part in [
+        "1100",
+        "Points reserve",
+        "debits 1.750000 = credits 1.750000",
+    ] {
+        assert!(ledger.contains(part), "{part} is not in\n{ledger}");
+    }
+    let liability = format!("finance liability --cycle 1 --expected 9000 {ANA}");
+    let table = cli.run(&liability).expect(0);
+    assert!(table.contains("Liability as of"), "{table}");
+    let written = cli
+        .run(&format!("{liability} --format xlsx --out out"))
+        .expect(0);
+    assert!(written.contains("liability-1.xlsx"), "{written}");
+    assert_eq!(verify("out/liability-1.xlsx").code, 0);
+    for (command, code, part) in [
+        ("statement --format pdf", 2, "--cycle"),
+        ("statement --cycle 2 --format pdf", 3, "CYCLE_NOT_CLOSED"),
+        ("finance ledger 2 --key ana.pem", 3, "CYCLE_NOT_CLOSED"),
+        ("finance ledger 1 --key a.pem", 3, "no operator's key"),
+        (
+            "verify document nothing.pdf --verifier-key x",
+            2,
+            "verifier-key",
+        ),
+    ] {
+        let output = cli.run(command);
+        assert_eq!(output.code, code, "{command}: {}", output.err);
+        assert!(output.err.contains(part), "{command}: {}", output.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dispute_from_both_sides() {
     let (shop, cli) = world().await;
     cli.write("receipt.txt", "fifty points more\n");

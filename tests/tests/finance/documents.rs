@@ -437,6 +437,15 @@ async fn what_finance_did_is_explained(database: Database) {
         .filter(|(account, _, _)| account == "1100");
     assert_eq!(cleared.count(), 0, "every net is paid");
     assert_eq!(bank(&ledger(2).await), 5_000_000);
+    // An end that the pass over the log has gone beyond is told as it was.
+    let liability = async |cycle| {
+        let request = finance(FinanceDocumentKind::Liability, cycle, DocumentFormat::Csv);
+        operator.finance_document(request).await.unwrap()
+    };
+    let first = liability(1).await;
+    assert!(liability(2).await.content != first.content);
+    assert!(liability(0).await.content != first.content);
+    assert!(liability(1).await == first);
     let request = finance(FinanceDocumentKind::Liability, 0, DocumentFormat::Json);
     let priced = v1::GetFinanceDocumentRequest {
         allocated_prices: vec![v1::AllocatedPrice {

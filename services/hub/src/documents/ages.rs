@@ -217,3 +217,107 @@ fn merge(into: &mut Open, from: &Open) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hansa_settlement::{ContractIx, LotKey, MemberId, MerchantIx, Pos};
+
+    use super::*;
+    use crate::facts;
+
+    const DAY: i64 = 86_400_000_000;
+
+    fn record(cycle: u32, change: Change) -> Vec<Recorded> {
+        vec![Recorded {
+            index: 0,
+            member: MemberId(1),
+            effects: vec![Effect {
+                cycle: CycleNo(cycle),
+                late: false,
+                change,
+            }],
+        }]
+    }
+
+    fn accrued(points: i64) -> Change {
+        Change::Accrued {
+            accrual: NewAccrual {
+                merchant: MerchantIx(0),
+                contract: ContractIx(0),
+                event_time: Instant(0),
+                amount_micros: 0,
+                parts: std::iter::once(PartPoints {
+                    price: PriceId(0),
+                    promotion: None,
+                    points,
+                })
+                .collect(),
+            },
+            expires_at: Instant::NEVER,
+        }
+    }
+
+    fn expired(entry: u64, points: i64) -> Change {
+        let lot = LotKey {
+            pos: Pos::new(entry, 0),
+            part: 0,
+        };
+        Change::Expired {
+            lot,
+            origin: lot,
+            price: PriceId(0),
+            points,
+            share_micros: 0,
+            at: Instant(0),
+        }
+    }
+
+    /// Two lots of different days; of the first, part expires in the cycle of the second, and the rest behind it.
+    fn book() -> AgeBook {
+        let terms = Terms::of(&facts::blank());
+        let mut book = AgeBook::default();
+        let entries = [
+            (0, accrued(100), 0),
+            (DAY, accrued(50), 1),
+            (DAY + 1, expired(0, 30), 0),
+            (2 * DAY, expired(0, 70), 2),
+        ];
+        for (seq, (at, change, cycle)) in (0..).zip(entries) {
+            book.entry(seq, at, &record(cycle, change), &terms);
+        }
+        book
+    }
+
+    fn by_day(open: &Open) -> Vec<(String, i64)> {
+        let day = |((_, day), points): (&(PriceId, NaiveDate), &i64)| (day.to_string(), *points);
+        open.iter().map(day).collect()
+    }
+
+    #[test]
+    fn points_are_as_old_as_the_entry_that_brought_them() {
+        let book = book();
+        let (first, second) = ("1970-01-01".to_owned(), "1970-01-02".to_owned());
+        let of_first = book.open_points(Some(CycleNo(0)));
+        assert_eq!(by_day(&of_first), [(first.clone(), 70)]);
+        let of_second = book.open_points(Some(CycleNo(1)));
+        assert_eq!(by_day(&of_second), [(first, 70), (second.clone(), 50)]);
+        assert_eq!(by_day(&book.open_points(None)), [(second, 50)]);
+        let history = book.histories(Some(CycleNo(1)))[&PriceId(0)];
+        assert_eq!(
+            (history.issued, history.redeemed, history.lost),
+            (150, 0, 30)
+        );
+        assert_eq!(book.histories(None)[&PriceId(0)].lost, 100);
+    }
+
+    #[test]
+    fn adding_up_complete_cycles_changes_nothing() {
+        let (whole, mut settled) = (book(), book());
+        settled.settle(CycleNo(2));
+        assert_eq!(settled.complete(), CycleNo(2));
+        assert_eq!(settled.open_points(None), whole.open_points(None));
+        let second = Some(CycleNo(1));
+        assert_eq!(settled.open_points(second), whole.open_points(second));
+        assert_eq!(settled.histories(None), whole.histories(None));
+    }
+}
