@@ -9,7 +9,7 @@
 //! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV, XLSX, PDF |
 //! | [`LiabilityReport`] | [`LiabilityParts`]: open points by funder and age | JSON, CSV, XLSX |
 //! | [`LedgerExport`] | [`LedgerDocument`]s with their postings | JSON, CSV, XLSX |
-//! | [`SignedManifest`] | [`DocumentsManifest`]: files with their SHA-256 | DSSE envelope |
+//! | [`DocumentsManifest`] | files with their SHA-256 | the payload of a DSSE envelope |
 //!
 //! Money is an [`Amount`]: whole micro-units (1e-6 of the currency) in an `i64`, summed in `i128`. On a statement a positive
 //! amount is what the merchant owes, a negative one what it is owed.
@@ -41,9 +41,7 @@ pub use liability::{
     LiabilityParts, LiabilityReport, LiabilityTotals, OutstandingPoints, Revenue, RevenueBasis,
     RevenueError, RevenueUnit, expected_points,
 };
-pub use manifest::{
-    DOCUMENT_PAYLOAD_TYPE, DocumentFile, DocumentsManifest, ManifestError, SignedManifest, pae,
-};
+pub use manifest::{DocumentFile, DocumentsManifest, ManifestError};
 pub use party::{BankAccount, Counterparty, Issuer, MerchantParty, Tax};
 pub use pdf::PdfError;
 pub use statement::{

@@ -7,15 +7,17 @@ mod check;
 mod csv;
 mod parts;
 mod pdf;
+mod proof;
 mod records;
 mod xlsx;
 
 pub use check::StatementError;
 pub use parts::{
-    Adjustment, Approval, BilateralNet, CheckpointRef, ConsistencyProof, CycleState, Digest,
-    FeeItem, Holdback, LineKind, MessageId, MessageRow, MessageTotal, OpeningItem, OriginalRef,
-    Payment, Period, PromotionShare, Proof, StatementLine, StatementParts,
+    Adjustment, Approval, BilateralNet, CycleState, FeeItem, Holdback, LineKind, MessageRow,
+    MessageTotal, OpeningItem, OriginalRef, Payment, Period, PromotionShare, StatementLine,
+    StatementParts,
 };
+pub use proof::{CheckpointRef, ConsistencyProof, Digest, MessageId, Proof};
 
 use crate::amount::Amount;
 use crate::figures::{self, FiguresError};

@@ -7,10 +7,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use hansa_proto::v1;
-use hansa_report::{
-    DOCUMENT_PAYLOAD_TYPE, Format, LineKind, MessageId, MessageRow, Proof, StatementDocument,
-};
+use hansa_proto::{DOCUMENT_PAYLOAD_TYPE, v1};
+use hansa_report::{Format, LineKind, MessageId, MessageRow, Proof, StatementDocument};
 use hansa_settlement::{CycleNo, Instant, MerchantIx, Pos, decode_effect_stream, finance::Party};
 use hansa_store::EntryRow;
 use tokio::sync::Mutex;
