@@ -20,8 +20,20 @@ pub struct Accrual {
     pub returned_micros: i64,
     /// When it posts, while it is pending.
     pub posts_at: Option<Instant>,
+    /// What it was before a return lowered it: points that the merchant said are in proportion to the whole amount, so that
+    /// several returns come to the same as one.
+    pub whole: Option<Whole>,
     /// The base first, then bonus parts by promotion and funder.
     pub parts: SmallVec<[Part; 1]>,
+}
+
+/// A pending accrual as it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// The amount, micro-units.
+    pub amount_micros: i64,
+    /// Base points.
+    pub points: i64,
 }
 
 /// The base, or one funder's share of one promotion.
@@ -40,6 +52,15 @@ pub struct Part {
 }
 
 impl Accrual {
+    /// What it was as it was sent.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        self.whole.unwrap_or(Whole {
+            amount_micros: self.amount_micros,
+            points: self.parts.first().map_or(0, |part| part.points),
+        })
+    }
+
     /// Points of all parts.
     #[must_use]
     pub fn points(&self) -> i64 {

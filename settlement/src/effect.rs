@@ -79,6 +79,7 @@ impl NewAccrual {
             amount_micros: self.amount_micros,
             returned_micros: 0,
             posts_at,
+            whole: None,
             parts: self.parts.iter().map(PartPoints::record).collect(),
         }
     }

@@ -211,6 +211,16 @@ impl Global {
         self.contracts.get(ix.0 as usize)
     }
 
+    /// A merchant's contract versions in order of their effect.
+    pub(crate) fn contract_versions(
+        &self,
+        merchant: MerchantIx,
+    ) -> impl Iterator<Item = &ContractVersion> + Clone {
+        let versions = self.standings.get(merchant.0 as usize);
+        let versions = versions.map_or(&[][..], |standing| &standing.contracts);
+        versions.iter().map(|ix| &self.contracts[ix.0 as usize])
+    }
+
     /// The price entry of points that a contract version's merchant funds for an event time.
     #[must_use]
     pub fn price_of(&self, contract: ContractIx, at: Instant) -> Option<PriceId> {

@@ -13,8 +13,12 @@
 //!
 //! - **Windows.** A return or refund is accepted while its event time lies before 00:00 (programme's zone) of the purchase's date +
 //!   `return_days` + 1: full days. Pending accruals post at that instant. `max_late` is that of the contract in force at `decided_at`.
+//!   What was over once stays over: from the end of the window and the longer `max_late` of its own contract and of the one in force, a
+//!   purchase, capture, or ended hold takes no message any more, however late a contract of afterwards lets events be.
 //! - **Cycles by calendar.** A cycle's close is fixed when it opens, by the calendar in force at its first instant. A cut-off time that clocks
 //!   skip is the end of the gap, one that they show twice the first of the two. A closing day that rests moves forward, over month ends too.
+//! - **Returns while pending** leave what the accrual would have been on the amount left, each funder's share split anew; the points
+//!   are those that it becomes less by, at least 0.
 //! - **Own lots.** In a return every part first takes from its own lots (child lots of refunds included), then from the accrual's other lots,
 //!   then from the member's other lots; so no part uses up another one's points. Service fees that a contract refunds come back per
 //!   recovered point, with repaid debts too.
@@ -57,7 +61,7 @@ mod schedule;
 mod statement;
 mod terms;
 
-pub use accrual::{Accrual, Part};
+pub use accrual::{Accrual, Part, Whole};
 pub use calendar::{ExpiryRule, Zone};
 pub use cycle::{Counts, CycleState, CycleTotals, HubTotals, LineKey, LineTotal, PairTotal};
 pub use debt::Debt;

@@ -38,10 +38,12 @@ pub fn apply_member(member: &mut Member, effect: &Effect, pos: Pos) {
             ..
         } => {
             if let Some(accrual) = member.accrual_mut(*original) {
+                accrual.whole = Some(accrual.whole());
                 accrual.amount_micros = *left_micros;
                 accrual.parts = after.iter().map(PartPoints::record).collect();
                 if after.is_empty() {
                     accrual.posts_at = None;
+                    accrual.whole = None;
                 }
             }
         }

@@ -205,6 +205,69 @@ fn a_pending_bonus_is_lowered_with_its_shares_and_posts_them() {
     assert_eq!(world.line(0, T, LineKind::PromotionFee, None).0, 4);
 }
 
+/// The golden alliance where purchases wait for the end of a window of a day.
+fn waiting(change: impl Fn(&mut ContractTerms)) -> World {
+    issue(|terms| {
+        terms.pending = true;
+        terms.return_days = Some(1);
+        change(terms);
+    })
+}
+
+#[test]
+fn a_smaller_pending_bonus_may_give_a_point_to_a_funder_that_had_none() {
+    let mut world = waiting(|_| {});
+    // Of 10 points 4.7, 4.7 and 0.6: the remainders are the others'. Of 9 points 4.23, 4.23 and 0.54: the last point is T's.
+    world.fact(promotion(
+        "thirds",
+        Bonus::Rate(rate("1")),
+        vec![(A, 4_700), (F, 4_700), (T, 600)],
+        None,
+    ));
+    let (bought, outcome) = world.ok("2026-02-02T10:00:00Z", A, U1, buy("10"));
+    assert_eq!((outcome.points, outcome.bonus_points), (20, 10));
+    let (_, outcome) = world.ok("2026-02-02T11:00:00Z", A, U1, give_back(bought, "1"));
+    assert_eq!(
+        outcome.points, 2,
+        "a point of the base and one of the bonus"
+    );
+    assert_eq!(world.member(U1).pending(), 18);
+    world.sweep(at("2026-02-10T10:00:00Z"));
+    let share = |world: &World, funder| world.line(0, funder, LineKind::PromotionShare, None).0;
+    assert_eq!([A, F, T].map(|funder| share(&world, funder)), [4, 4, 1]);
+}
+
+#[test]
+fn several_returns_of_points_that_a_merchant_said_come_to_the_same_as_one() {
+    let buy = |points| Body::Accrual {
+        currency: Currency::EUR,
+        amount_micros: micros("100"),
+        points: Some(points),
+    };
+    let mut world = waiting(|terms| terms.computed_by = PointsComputedBy::Merchant);
+    let (once, _) = world.ok("2026-02-02T10:00:00Z", A, U1, buy(10));
+    let (twice, _) = world.ok("2026-02-02T10:00:00Z", A, U2, buy(10));
+    world.ok("2026-02-02T11:00:00Z", A, U1, give_back(once, "46"));
+    world.ok("2026-02-02T11:00:00Z", A, U2, give_back(twice, "45"));
+    assert_eq!(world.member(U2).pending(), 5, "of 5.5");
+    world.ok("2026-02-02T12:00:00Z", A, U2, give_back(twice, "1"));
+    assert_eq!(world.member(U1).pending(), 5, "of 5.4");
+    assert_eq!(world.member(U2).pending(), 5);
+    // Told late, behind the posting: still in proportion to the whole.
+    world.sweep(at("2026-02-03T23:00:00Z"));
+    for (member, bought) in [(U1, once), (U2, twice)] {
+        let back = give_back(bought, "4");
+        let (_, outcome) = world.send(
+            at("2026-02-04T10:00:00Z"),
+            at("2026-02-03T22:00:00Z"),
+            A,
+            member,
+            back,
+        );
+        assert_eq!((outcome.code, outcome.points), (OutcomeCode::Accepted, 0));
+    }
+}
+
 #[test]
 fn posted_pending_points_repay_a_debt() {
     let mut world = World::golden(

@@ -196,6 +196,48 @@ fn returns_are_refused_when_the_window_is_over() {
 }
 
 #[test]
+fn what_is_over_stays_over_when_a_later_contract_lets_events_be_later() {
+    let mut world = issue(|terms| terms.return_days = Some(1));
+    // One of them is dropped before the contract changes, the other one not.
+    let (seen, _) = world.ok("2026-02-02T10:00:00Z", A, U1, buy("30"));
+    let (unseen, _) = world.ok("2026-02-02T10:00:00Z", A, U2, buy("30"));
+    world.ok("2026-02-10T10:00:00Z", A, U1, authorise(1));
+    assert!(world.member(U1).accrual(seen).is_none());
+    assert!(world.member(U2).accrual(unseen).is_some());
+    let terms = world.global.contract(A, world.now).unwrap().1.clone();
+    let patient = ContractTerms {
+        max_late_micros: 40 * 86_400_000_000,
+        ..terms
+    };
+    world.fact(Fact::Contract {
+        merchant: A,
+        effective_at: at("2026-02-11T10:00:00Z"),
+        terms: patient,
+    });
+    let told = |world: &mut World, member, bought| {
+        let (decided_at, event) = (at("2026-02-12T10:00:00Z"), at("2026-02-02T12:00:00Z"));
+        let back = give_back(bought, "1");
+        world.send(decided_at, event, A, member, back).1.code
+    };
+    for (member, bought) in [(U1, seen), (U2, unseen)] {
+        assert_eq!(
+            told(&mut world, member, bought),
+            OutcomeCode::ReturnWindowClosed
+        );
+    }
+    // What was not over when the contract changed has the longer time.
+    let (young, _) = world.ok("2026-02-12T11:00:00Z", A, U1, buy("30"));
+    let (_, outcome) = world.send(
+        at("2026-03-10T10:00:00Z"),
+        at("2026-02-13T10:00:00Z"),
+        A,
+        U1,
+        give_back(young, "1"),
+    );
+    assert_eq!(outcome.code, OutcomeCode::Accepted);
+}
+
+#[test]
 fn originals_must_be_known_and_own() {
     let mut world = issue(|_| {});
     let (bought, _) = world.ok("2026-02-02T10:00:00Z", A, U1, buy("30"));

@@ -187,7 +187,7 @@ impl Auditor {
                 if let Some((bytes, outcome)) = pair.filter(|_| own) {
                     let first = First {
                         bytes: bytes.clone(),
-                        outcome: outcome.clone(),
+                        outcome: *outcome,
                     };
                     firsts.insert((leaf, position), first);
                 }
@@ -246,7 +246,7 @@ fn repetition(
     let expected = if *bytes == element.bytes {
         at(v1::Outcome {
             replayed: true,
-            ..outcome.clone()
+            ..*outcome
         })
     } else {
         at(v1::Outcome {

@@ -73,8 +73,8 @@ pub(crate) struct Done {
 pub(crate) enum Halt {
     /// The rules refuse it.
     Refused(ResultCode),
-    /// The rules refuse it with the one code while the record of what it names is there, with the other when it was dropped
-    /// because nothing could come of it any more.
+    /// The rules refuse it with the one code where what it names never was, with the other where it was and is over. Neither is
+    /// remembered.
     Either(ResultCode, ResultCode),
     /// The log contradicts itself.
     Broken(Mismatch),
@@ -190,6 +190,7 @@ pub(crate) fn message(
     let standing = overdue.then(|| books.standing.clone());
     if known {
         due::run(terms, books, member, here.now)?;
+        member.forget(terms, here.now);
     }
     let mut journal = Journal::of_message(here.late);
     let decided = admit(terms, here, body, known).and_then(|()| {

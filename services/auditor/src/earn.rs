@@ -216,7 +216,7 @@ pub(crate) fn assess(
         return Err(ResultCode::AmountOutOfRange.into());
     }
     let (basis, points) = base_points(accrual, amount, contract)?;
-    let window_end = contract.window_end(programme.zone, here.event_time);
+    let window = contract.window(programme.zone, here.event_time);
     let mut purchase = Purchase {
         place: here.place,
         event_time: here.event_time,
@@ -225,8 +225,8 @@ pub(crate) fn assess(
         basis,
         parts: vec![part(here.sender, contract, programme.price, points)],
         applied: Vec::new(),
-        waits_until: (contract.waits && window_end > here.now).then_some(window_end),
-        window_end,
+        waits_until: (contract.waits && window.end > here.now).then_some(window.end),
+        window,
         expires: expiry(programme, member, here.event_time),
         late: here.late,
     };

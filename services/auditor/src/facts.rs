@@ -8,6 +8,7 @@ use crate::{
     due,
     finding::{Mismatch, What},
     source::{Entry, MerchantNo},
+    standing::Closed,
     terms::{State, micros},
 };
 
@@ -86,8 +87,10 @@ impl Auditor {
             }
             F::AdvanceTo(advance) => self.advance(entry, advance)?,
             F::CycleCut(cut) => self.cut(entry, cut, actor)?,
-            // What is signed from here on is signed for the new name.
-            F::LogReopened(reopened) => small.origin.clone_from(&reopened.origin),
+            F::LogReopened(_) if !alone => {
+                return Err(Mismatch::fact("a new name alone in its entry", "not so"));
+            }
+            F::LogReopened(reopened) => self.reopen(entry.leaf, reopened)?,
             F::CycleClosed(closed) => return self.close(entry, closed).map(Some),
             F::ProposalMade(made) => self.proposed(made)?,
             F::ProposalDecided(decided) => self.decided(decided)?,
@@ -95,15 +98,39 @@ impl Auditor {
                 self.answered(&answer.holder, answer.adjustment.as_ref())?;
             }
             F::DisputeRuled(ruling) => self.answered(&ruling.holder, ruling.adjustment.as_ref())?,
+            F::CycleAudited(audited) => self.audited(entry.leaf, audited)?,
             // Steps of finance that post nothing to a cycle.
-            F::CycleAudited(_)
-            | F::PaymentsSubmitted(_)
+            F::PaymentsSubmitted(_)
             | F::BankReportImported(_)
             | F::ExceptionExplained(_)
             | F::DisputeRaised(_)
             | F::DisputeEscalated(_) => {}
         }
         Ok(None)
+    }
+
+    /// The log goes on under a name that it never had, from the first of the entries that are lost. What is signed from here on is
+    /// signed for the new name.
+    fn reopen(&mut self, leaf: u64, reopened: &v1::LogReopened) -> Result<(), Mismatch> {
+        let small = &mut self.small;
+        let name = &reopened.origin;
+        if name.is_empty() || *name == small.origin || small.earlier_origins.contains(name) {
+            let found = format!("\"{name}\"");
+            return Err(Mismatch::fact("a name that the log never had", found));
+        }
+        // Name, number of leaves, root: the first lines of the note. Its signature is for `hansa verify`.
+        let mut lines = reopened.lost_checkpoint.lines();
+        let (of, size) = (lines.next(), lines.next().map(str::parse::<u64>));
+        if of != Some(&small.origin) || !matches!(size, Some(Ok(size)) if size > leaf) {
+            let expected = format!(
+                "a checkpoint of \"{}\" over more than {leaf} entries",
+                small.origin
+            );
+            return Err(Mismatch::fact(expected, format_args!("{of:?}, {size:?}")));
+        }
+        let before = std::mem::replace(&mut small.origin, name.clone());
+        small.earlier_origins.push(before);
+        Ok(())
     }
 
     /// The cut of a cycle stands before everything that is decided at or past its closing instant.
@@ -268,8 +295,13 @@ impl Auditor {
             ));
         }
         if let Some(cycle) = self.small.books.cycles.pop_front() {
-            let nets = cycle.nets().clone();
-            self.small.books.standing.closed(number, nets);
+            let closed = Closed {
+                nets: cycle.nets().clone(),
+                digest: closed.digest.clone(),
+                size: entry.leaf + 1,
+                audited: false,
+            };
+            self.small.books.standing.closed(number, closed);
         }
         Ok(Certificate {
             totals,

@@ -13,6 +13,7 @@ use crate::{
     auditor::Auditor,
     books::Journal,
     finding::Mismatch,
+    seal::hex,
     source::MerchantNo,
     totals::{Account, Kind},
 };
@@ -56,6 +57,35 @@ impl Auditor {
             with: (!with.is_empty()).then(|| terms.number(with)).transpose()?,
             micros: asked.amount_micros,
         })
+    }
+
+    /// The hub says that the auditor agreed with a closed cycle: once, with the digest of its closing entry, behind which the auditor
+    /// must have come.
+    pub(crate) fn audited(
+        &mut self,
+        leaf: u64,
+        audited: &v1::CycleAudited,
+    ) -> Result<(), Mismatch> {
+        let number = audited.cycle_number;
+        let closed = self.small.books.standing.waiting_cycle(number);
+        let Some(closed) = closed.filter(|closed| !closed.audited) else {
+            let expected = "a closed cycle that was neither audited nor settled";
+            return Err(Mismatch::fact(expected, number));
+        };
+        if closed.digest != audited.digest {
+            return Err(Mismatch::fact(
+                format_args!("digest {} of cycle {number}", hex(&closed.digest)),
+                hex(&audited.digest),
+            ));
+        }
+        if !(closed.size..=leaf).contains(&audited.audited_size) {
+            return Err(Mismatch::fact(
+                format_args!("between {} and {leaf} entries audited", closed.size),
+                audited.audited_size,
+            ));
+        }
+        closed.audited = true;
+        Ok(())
     }
 
     fn propose(&mut self, maker: &str, step: Step) -> u64 {
@@ -162,7 +192,10 @@ impl Auditor {
                     .currency
                     .minor_micros();
                 if !books.standing.settle(cycle, unit) {
-                    return Err(Mismatch::fact("a closed cycle that is not settled", cycle));
+                    return Err(Mismatch::fact(
+                        "a closed cycle that was audited and is not settled",
+                        cycle,
+                    ));
                 }
             }
             // Cash in, and the merchant owes less: no cycle's matter.

@@ -94,18 +94,18 @@ pub(crate) fn decide(
     let Some(purchase) = member.purchases.get(&key) else {
         return Err(Halt::unknown(ResultCode::ReturnWindowClosed));
     };
-    if here.event_time >= purchase.window_end {
+    if here.event_time >= purchase.window.end {
         return Err(ResultCode::ReturnWindowClosed.into());
     }
     let left = purchase.amount - purchase.returned - amount;
     if left < 0 {
         return Err(ResultCode::ReturnExceedsPurchase.into());
     }
-    let claims = claims(purchase, left);
     if purchase.waits_until.is_some() {
-        return Ok(lower(books, member, key, amount, &claims));
+        return Ok(lower(books, member, key, amount));
     }
-    let policy = terms.programme(here.now)?.missing;
+    let claims = claims(purchase, left);
+    let policy = terms.programme(here.event_time)?.missing;
     let free: i64 = member.lots.values().map(Lot::free).sum();
     if claims.iter().sum::<i64>() > free && policy == Missing::Refused {
         return Err(ResultCode::InsufficientPoints.into());
@@ -181,21 +181,16 @@ fn fee(part: &crate::member::Part) -> i64 {
 }
 
 /// A pending purchase becomes one of a smaller amount, without a journal: it will post as if it had been so from the start.
-fn lower(
-    books: &mut Books,
-    member: &mut Member,
-    key: MessageKey,
-    amount: i64,
-    claims: &[i64],
-) -> Done {
+fn lower(books: &mut Books, member: &mut Member, key: MessageKey, amount: i64) -> Done {
     let mut done = Done {
         state: MessageState::Pending,
-        points: claims.iter().sum(),
         ..Done::default()
     };
     let Some(purchase) = member.purchases.get_mut(&key) else {
         return done;
     };
+    let points = |purchase: &Purchase| purchase.parts.iter().map(|part| part.points).sum::<i64>();
+    let before = points(purchase);
     for part in &purchase.parts {
         books
             .standing
@@ -215,6 +210,8 @@ fn lower(
     for part in &purchase.parts {
         books.standing.wait_for(part.funder, part.cost(part.points));
     }
+    // A bonus may become larger where the amount becomes smaller: what a factor adds is a difference of two floors.
+    done.points = (before - points(purchase)).max(0);
     if left == 0 {
         purchase.waits_until = None;
         done.state = MessageState::Reversed;

@@ -21,9 +21,9 @@
 //! - **Repetitions.** The log says of a repeated message where it was decided first. The auditor reads that entry, verifies its
 //!   signature, and compares ids and bytes. That an id is not decided twice it sees by the ids that it remembers ([`Bounds::ids`]);
 //!   `hansa verify` remembers all.
-//! - **Originals that are not there.** A purchase or hold that no accepted message can name any more is dropped from a member's
-//!   record, here and there at another time. A message that names what is not there may be refused as ORIGINAL_NOT_FOUND or as too
-//!   late (HOLD_EXPIRED, RETURN_WINDOW_CLOSED): no journal depends on which.
+//! - **Originals that are not there.** What is over, so that no message can name it any more, is dropped from a member's record. A
+//!   message that names what is not there may be refused as ORIGINAL_NOT_FOUND or as too late (HOLD_EXPIRED, RETURN_WINDOW_CLOSED):
+//!   no journal depends on which.
 //! - **What a bank confirmed** is finance's to match. From the first approved settlement on, a purchase that a limit refuses, or does
 //!   not, must be right for some amount that may have been paid; and what a declared default shares out must lie within what was owed.
 //! - **Digests** of closed cycles are taken down, not compared: they cover the fold's own form of its totals.

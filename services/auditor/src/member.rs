@@ -77,6 +77,15 @@ impl Part {
     }
 }
 
+/// Until when something can still be named, by the terms of its own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Window {
+    /// Events must have happened before this instant.
+    pub(crate) end: i64,
+    /// How much later they may be told, at least.
+    pub(crate) late: i64,
+}
+
 /// A purchase. The first part is the base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Purchase {
@@ -90,7 +99,7 @@ pub(crate) struct Purchase {
     /// When it posts; none: it has.
     pub(crate) waits_until: Option<i64>,
     /// Returns must have happened before this instant.
-    pub(crate) window_end: i64,
+    pub(crate) window: Window,
     /// When its lots expire.
     pub(crate) expires: i64,
     pub(crate) late: bool,
@@ -142,6 +151,8 @@ pub(crate) enum HoldState {
 pub(crate) struct Hold {
     pub(crate) place: Place,
     pub(crate) ends: i64,
+    /// While it can be named.
+    pub(crate) window: Window,
     /// In the order in which the lots were taken.
     pub(crate) uses: Vec<Use>,
     pub(crate) state: HoldState,
@@ -159,7 +170,7 @@ pub(crate) struct Capture {
     pub(crate) fee_bps: u32,
     pub(crate) uses: Vec<Use>,
     /// Refunds must have happened before this instant.
-    pub(crate) window_end: i64,
+    pub(crate) window: Window,
 }
 
 impl Capture {
@@ -248,22 +259,17 @@ impl Member {
         holds.chain(lots).chain(waiting).min()
     }
 
-    /// Forgets what no accepted message can name any more at `now`.
-    fn forget(&mut self, terms: &Terms, now: i64) {
-        let over = |merchant: MerchantNo, end: i64| {
-            let late = terms
-                .merchant(merchant)
-                .map_or(i64::MAX, |merchant| merchant.longest_late());
-            end.saturating_add(late) < now
-        };
+    /// Forgets what no message can name any more at `now`: what is over, which it stays.
+    pub(crate) fn forget(&mut self, terms: &Terms, now: i64) {
+        let over = |key: &MessageKey, window: Window| terms.is_over(key.0, window, now);
         self.purchases
-            .retain(|key, p| p.waits_until.is_some() || !over(key.0, p.window_end));
-        self.captures.retain(|key, c| !over(key.0, c.window_end));
+            .retain(|key, p| p.waits_until.is_some() || !over(key, p.window));
+        self.captures.retain(|key, c| !over(key, c.window));
         let captures = &self.captures;
         self.holds.retain(|key, hold| match &hold.state {
             HoldState::Open => true,
             HoldState::Captured(by) => captures.contains_key(&(key.0, *by)),
-            HoldState::Voided | HoldState::Ended => !over(key.0, hold.ends),
+            HoldState::Voided | HoldState::Ended => !over(key, hold.window),
         });
         let named: BTreeSet<LotNo> = self
             .captures

@@ -45,6 +45,9 @@ impl<K: Eq + Hash + Copy, V> Halves<K, V> {
     }
 }
 
+/// Members by number, packed.
+type PackedMembers = Vec<(u64, Vec<u8>)>;
+
 /// What an entry needs, held until it has passed: what is read for one message must not push out what another one needs.
 #[derive(Debug, Default)]
 struct Held {
@@ -176,7 +179,7 @@ impl Memory {
         &mut self,
         terms: &Terms,
         now: i64,
-    ) -> (Vec<(u64, Vec<u8>)>, Vec<(ReferenceKey, u64)>) {
+    ) -> (PackedMembers, Vec<(ReferenceKey, u64)>) {
         let mut members = Vec::with_capacity(self.dirty.len());
         for (number, mut member) in std::mem::take(&mut self.dirty) {
             members.push((number, member.pack(terms, now)));

@@ -33,6 +33,7 @@ pub(crate) fn authorise(
     asked: &v1::RedemptionAuthorisation,
 ) -> Result<Done, Halt> {
     let contract = here.contract(terms)?;
+    let zone = terms.programme(here.event_time)?.zone;
     let points = in_range(asked.points)?;
     if points < contract.minimum_burn {
         return Err(ResultCode::BelowMinimumBurn.into());
@@ -65,6 +66,7 @@ pub(crate) fn authorise(
     let hold = Hold {
         place: here.place,
         ends,
+        window: contract.window(zone, here.event_time),
         uses,
         state: HoldState::Open,
     };
@@ -82,17 +84,12 @@ fn standing<'a>(member: &'a mut Member, here: &Here, id: &[u8]) -> Result<&'a mu
     let Some(hold) = member.holds.get_mut(&here.named(id)) else {
         return Err(Halt::unknown(ResultCode::HoldExpired));
     };
-    let used = match hold.state {
-        HoldState::Open => return Ok(hold),
-        HoldState::Ended => return Err(ResultCode::HoldExpired.into()),
-        HoldState::Captured(_) => ResultCode::AlreadyCaptured,
-        HoldState::Voided => ResultCode::AlreadyVoided,
-    };
-    Err(if hold.ends <= here.now {
-        Halt::Either(used, ResultCode::HoldExpired)
-    } else {
-        used.into()
-    })
+    match hold.state {
+        HoldState::Open => Ok(hold),
+        HoldState::Ended => Err(ResultCode::HoldExpired.into()),
+        HoldState::Captured(_) => Err(ResultCode::AlreadyCaptured.into()),
+        HoldState::Voided => Err(ResultCode::AlreadyVoided.into()),
+    }
 }
 
 /// Spends held points in the order in which they were taken; the rest is released.
@@ -158,7 +155,7 @@ pub(crate) fn capture(
     let capture = Capture {
         fee_bps: contract.redemption_bps,
         uses,
-        window_end: contract.window_end(zone, here.event_time),
+        window: contract.window(zone, here.event_time),
     };
     member.captures.insert(here.key, capture);
     due::release(terms, books, member, rest, here.now, journal)?;
@@ -207,7 +204,7 @@ pub(crate) fn refund(
     else {
         return Err(Halt::unknown(ResultCode::ReturnWindowClosed));
     };
-    if here.event_time >= capture.window_end {
+    if here.event_time >= capture.window.end {
         return Err(ResultCode::ReturnWindowClosed.into());
     }
     if points > capture.left() {
@@ -237,7 +234,7 @@ pub(crate) fn refund(
         MessageState::PartiallyRefunded
     };
     let value = before - after;
-    let zone = terms.programme(here.now)?.zone;
+    let zone = terms.programme(here.event_time)?.zone;
     let grace = calendar::days_after(zone, here.now, GRACE_DAYS);
     let mut gained = Vec::new();
     for (number, points) in back {

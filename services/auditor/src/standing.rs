@@ -34,6 +34,18 @@ pub(crate) enum Verdict {
     Either,
 }
 
+/// A closed cycle until its settlement is approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    pub(crate) nets: BTreeMap<MerchantNo, i128>,
+    /// As its closing entry says.
+    pub(crate) digest: Vec<u8>,
+    /// Number of entries up to the closing one.
+    pub(crate) size: u64,
+    /// The log says that it was audited.
+    pub(crate) audited: bool,
+}
+
 /// Sums by merchant. Unit: micro-units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -43,8 +55,8 @@ pub(crate) struct Standing {
     open: BTreeMap<(MerchantNo, Mode, i64), i64>,
     /// What pending purchases will cost their funders.
     waiting: BTreeMap<MerchantNo, i128>,
-    /// Nets of closed cycles whose settlement is not approved, by cycle.
-    closed: BTreeMap<u32, BTreeMap<MerchantNo, i128>>,
+    /// Closed cycles whose settlement is not approved, by number.
+    closed: BTreeMap<u32, Closed>,
     /// Nets of approved settlements: what may have been paid.
     payable: BTreeMap<MerchantNo, i128>,
     /// Roundings of approved settlements: what may have been paid beside.
@@ -75,21 +87,29 @@ impl Standing {
         *self.waiting.entry(funder).or_default() += micros;
     }
 
-    /// A cycle was closed with these nets.
-    pub(crate) fn closed(&mut self, cycle: u32, nets: BTreeMap<MerchantNo, i128>) {
-        self.closed.insert(cycle, nets);
+    /// A cycle was closed.
+    pub(crate) fn closed(&mut self, cycle: u32, closed: Closed) {
+        self.closed.insert(cycle, closed);
     }
 
-    /// A cycle's settlement was approved, in payments rounded to this unit; answers whether it was closed and not settled before.
+    /// A closed cycle whose settlement is not approved.
+    pub(crate) fn waiting_cycle(&mut self, cycle: u32) -> Option<&mut Closed> {
+        self.closed.get_mut(&cycle)
+    }
+
+    /// A cycle's settlement was approved, in payments rounded to this unit; answers whether it was closed, audited, and not settled
+    /// before.
     pub(crate) fn settle(&mut self, cycle: u32, unit: i128) -> bool {
-        let Some(nets) = self.closed.remove(&cycle) else {
-            return false;
-        };
-        for (merchant, micros) in nets {
-            *self.payable.entry(merchant).or_default() += micros;
+        match self.closed.remove(&cycle) {
+            Some(closed) if closed.audited => {
+                for (merchant, micros) in closed.nets {
+                    *self.payable.entry(merchant).or_default() += micros;
+                }
+                self.rounding += unit;
+                true
+            }
+            Some(_) | None => false,
         }
-        self.rounding += unit;
-        true
     }
 
     /// Payments were matched by hand, whatever their amounts.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{books::Books, finance::Finance, keys::Keys, seal::Tree, terms::Terms};
 
 /// Version of the packed bytes; another one is refused, and the audit begins again.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Packed bytes that this release cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,8 @@ pub(crate) struct Small {
     pub(crate) size: u64,
     pub(crate) last_decided_at: i64,
     pub(crate) origin: String,
+    /// Names that it had before.
+    pub(crate) earlier_origins: Vec<String>,
     pub(crate) tree: Tree,
     pub(crate) keys: Keys,
     pub(crate) terms: Terms,

@@ -14,12 +14,12 @@ use crate::{
     calendar::{CutOff, NEVER, Schedule, months_after, next_sweep},
     exact::{Exact, amount, per_point},
     finding::Mismatch,
+    member::Window,
     source::MerchantNo,
 };
 
 pub(crate) use state::State;
 
-const DAY_MICROS: i64 = 86_400_000_000;
 const DEFAULT_LATE: u64 = 30 * 86_400;
 const DEFAULT_TTL: u64 = 15 * 60;
 
@@ -243,11 +243,15 @@ impl Contract {
         })
     }
 
-    /// The instant at which the window for returns of something that happened at `at` ends.
-    pub(crate) fn window_end(&self, zone: Tz, at: i64) -> i64 {
-        self.return_days.map_or(NEVER, |days| {
+    /// The window for returns of something that happened at `at`.
+    pub(crate) fn window(&self, zone: Tz, at: i64) -> Window {
+        let end = self.return_days.map_or(NEVER, |days| {
             crate::calendar::days_after(zone, at, u64::from(days) + 1)
-        })
+        });
+        Window {
+            end,
+            late: self.late,
+        }
     }
 }
 
@@ -269,10 +273,22 @@ impl Merchant {
         in_force(&self.contracts, at, |contract| contract.from)
     }
 
-    /// The longest that any of its contracts lets an event be late, a day on top.
-    pub(crate) fn longest_late(&self) -> i64 {
-        let late = self.contracts.iter().map(|contract| contract.late).max();
-        late.unwrap_or(0).saturating_add(DAY_MICROS)
+    /// Whether no event in a window can be told any more, or could not at some instant before `now`: then the longer `late` of its own
+    /// terms and of those in force had passed. A later contract does not open it again.
+    fn is_over(&self, window: Window, now: i64) -> bool {
+        if now <= window.end.saturating_add(window.late) {
+            return false;
+        }
+        let mut versions: Vec<&Contract> = self.contracts.iter().collect();
+        versions.sort_by_key(|contract| contract.from);
+        let mut spans = versions.iter().enumerate().map(|(at, contract)| {
+            let next = versions.get(at + 1).map_or(NEVER, |next| next.from);
+            (contract, next.min(now))
+        });
+        spans.any(|(contract, until)| {
+            let late = contract.late.max(window.late);
+            contract.from <= until && until > window.end.saturating_add(late)
+        })
     }
 }
 
@@ -374,6 +390,12 @@ impl Terms {
             .ok_or_else(|| Mismatch::fact("a merchant of the alliance", number))
     }
 
+    /// See [`Merchant::is_over`].
+    pub(crate) fn is_over(&self, merchant: MerchantNo, window: Window, now: i64) -> bool {
+        self.merchant(merchant)
+            .is_ok_and(|merchant| merchant.is_over(window, now))
+    }
+
     /// A merchant's id.
     pub(crate) fn slug(&self, number: MerchantNo) -> &str {
         self.merchant(number)
@@ -463,7 +485,7 @@ impl Terms {
         Ok(number)
     }
 
-    /// Takes a promotion in, new or in place of the one of this id.
+    /// Takes a promotion in. What it gave to a purchase is part of its returns, so it never changes.
     pub(crate) fn take_promotion(&mut self, p: &v1::Promotion) -> Result<(), Mismatch> {
         let merchants = p.merchant_ids.iter().map(|slug| self.number(slug));
         let merchants = merchants.collect::<Result<_, _>>()?;
@@ -502,7 +524,11 @@ impl Terms {
             shares,
             cap: (p.cap_points != 0).then_some(p.cap_points),
         };
-        self.promotions.insert(p.promotion_id.clone(), promotion);
+        let before = self.promotions.insert(p.promotion_id.clone(), promotion);
+        if before.is_some() {
+            let found = format!("\"{}\" once more", p.promotion_id);
+            return Err(Mismatch::fact("a promotion of a new id", found));
+        }
         Ok(())
     }
 }

@@ -74,15 +74,6 @@ pub(super) fn earn(
     if currency != global.currency() {
         return Err(OutcomeCode::CurrencyMismatch);
     }
-    let parts = new_parts(global, message, (contract, terms), amount_micros, claimed)?;
-    let total: i64 = parts.iter().map(|part| part.points).sum();
-    let base = parts.first().map_or(0, |part| part.points);
-    if terms
-        .earn_cap_points
-        .is_some_and(|cap| base > 0 && base > cap - earned_so_far(global, message.sender))
-    {
-        return Err(OutcomeCode::LimitExceeded);
-    }
     let posts_at = terms.pending.then(|| {
         terms.window_end(
             message.event_time,
@@ -91,6 +82,16 @@ pub(super) fn earn(
     });
     // A window that is over by the hub's clock has nothing left to wait for.
     let posts_at = posts_at.filter(|at| *at > ctx.decided_at);
+    let purchase = (amount_micros, claimed, posts_at.is_some());
+    let parts = new_parts(global, message, (contract, terms), purchase)?;
+    let total: i64 = parts.iter().map(|part| part.points).sum();
+    let base = parts.first().map_or(0, |part| part.points);
+    if terms
+        .earn_cap_points
+        .is_some_and(|cap| base > 0 && base > cap - earned_so_far(global, message.sender))
+    {
+        return Err(OutcomeCode::LimitExceeded);
+    }
     let expires_at = expires_at(global, last_activity, message.event_time);
     // Points that are born expired repay nothing.
     let debts = if expires_at > ctx.decided_at {
@@ -142,13 +143,13 @@ fn earned_so_far(global: &Global, merchant: MerchantIx) -> i64 {
         .unwrap_or(0)
 }
 
-/// The parts of a new accrual: the base, then the funders' shares of every promotion that applies.
+/// The parts of a new accrual: the base, then the funders' shares of every promotion that applies. While it is pending those without
+/// points are kept, too: a smaller bonus may give a point to a funder that had none of a larger one.
 fn new_parts(
     global: &Global,
     message: &Message,
     (contract, terms): (ContractIx, &ContractTerms),
-    amount_micros: i64,
-    claimed: Option<i64>,
+    (amount_micros, claimed, pending): (i64, Option<i64>, bool),
 ) -> Result<Parts, OutcomeCode> {
     if !(0..=MAX_AMOUNT_MICROS).contains(&amount_micros) {
         return Err(OutcomeCode::AmountOutOfRange);
@@ -199,7 +200,7 @@ fn new_parts(
         let shares = promotion.split(bonus).into_iter().zip(prices);
         parts.extend(
             shares
-                .filter(|(points, _)| *points > 0)
+                .filter(|(points, _)| pending || *points > 0)
                 .map(|(points, price)| PartPoints {
                     price,
                     promotion: Some(ix),

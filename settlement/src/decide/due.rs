@@ -10,7 +10,7 @@ use crate::member::DueKind;
 use crate::message::MessageKind;
 use crate::money::share_floor;
 use crate::redemption::{self, Status};
-use crate::terms::FundingMode;
+use crate::terms::{ContractVersion, FundingMode};
 
 impl Fold<'_> {
     /// Everything due at or before an instant, in order of (instant, kind, id).
@@ -193,8 +193,8 @@ impl Fold<'_> {
         }
     }
 
-    /// Drops records that no accepted message can name any more: their return window and the merchant's `max_late` have passed.
-    /// See [`looks_for_old_records`].
+    /// Drops records that no accepted message can name any more: their return window and the merchant's `max_late` have passed,
+    /// see [`is_over`] and [`looks_for_old_records`].
     pub(super) fn prune(&mut self) {
         let over = |contract, event_time: Instant| {
             let Some(version) = self.global.contract_version(contract) else {
@@ -210,14 +210,10 @@ impl Fold<'_> {
             if self.ctx.decided_at <= soonest {
                 return false;
             }
-            let latest = self
-                .global
-                .contract(version.merchant, self.ctx.decided_at)
-                .map_or(0, |(_, terms)| terms.max_late_micros);
             let end = version
                 .terms
                 .window_end(event_time, self.global.programme(event_time).zone);
-            self.ctx.decided_at > end.plus_micros(latest.max(version.terms.max_late_micros))
+            is_over(self.global, version, end, self.ctx.decided_at)
         };
         let accruals: Vec<Pos> = self
             .member
@@ -242,6 +238,20 @@ impl Fold<'_> {
             });
         }
     }
+}
+
+/// Whether so much time had passed behind the end of a window, by now or at any instant before, that no event in it could still be
+/// told: more than `max_late` of the record's own contract and of the one then in force. What was over stays over, whatever a later
+/// contract says: so the answer does not depend on whether the record was dropped meanwhile.
+fn is_over(global: &Global, own: &ContractVersion, end: Instant, now: Instant) -> bool {
+    let versions = global.contract_versions(own.merchant);
+    let next = versions.clone().skip(1).map(|next| next.effective_at);
+    let until = next.chain(std::iter::once(Instant::NEVER));
+    versions.zip(until).any(|(version, until)| {
+        let until = until.min(now);
+        let late = version.terms.max_late_micros.max(own.terms.max_late_micros);
+        version.effective_at <= until && until > end.plus_micros(late)
+    })
 }
 
 /// Fewer accruals than this are not worth a look.

@@ -80,7 +80,8 @@ impl Fold<'_> {
             lowered(self.global, accrual, left_micros)?
         };
         let points = |parts: &Parts| parts.iter().map(|part| part.points).sum::<i64>();
-        let lowered_by = points(&before) - points(&after);
+        // A bonus may be larger on a smaller amount: the difference of two floors.
+        let lowered_by = (points(&before) - points(&after)).max(0);
         let state = if after.is_empty() {
             MessageState::Reversed
         } else {
@@ -211,11 +212,13 @@ fn recompute(
         .ok_or(OutcomeCode::OriginalNotFound)?
         .terms;
     let by_merchant = terms.computed_by == PointsComputedBy::Merchant;
-    let posted = accrual.parts.first().map_or(0, |part| part.points);
     let base = if by_merchant {
-        match i128::from(accrual.amount_micros) {
+        let whole = accrual.whole();
+        match i128::from(whole.amount_micros) {
             0 => 0,
-            amount => (i128::from(posted) * i128::from(left_micros)).div_euclid(amount) as i64,
+            amount => {
+                (i128::from(whole.points) * i128::from(left_micros)).div_euclid(amount) as i64
+            }
         }
     } else {
         terms

@@ -40,6 +40,8 @@ const REDUCED: u8 = 16;
 const LOT: u8 = 32;
 const WHOLE: u8 = 64;
 const HELD: u8 = 128;
+// Flag of an accrual that is not base only: it was lowered while it was pending, and what it was stands behind.
+const LOWERED: u8 = WHOLE;
 // Flags of a lot that stands apart.
 const APART_HELD: u8 = 1;
 const APART_CHILD: u8 = 2;

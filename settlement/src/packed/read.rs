@@ -1,10 +1,10 @@
 //! Reading what [`super::write`] writes, of bytes that may be anything.
 
 use super::{
-    APART_CHILD, APART_HELD, BASE_ONLY, CENT, CENTS, Chain, HELD, LOT, MINUTE, PENDING, REDUCED,
-    RETURNED, SECOND, WHOLE,
+    APART_CHILD, APART_HELD, BASE_ONLY, CENT, CENTS, Chain, HELD, LOT, LOWERED, MINUTE, PENDING,
+    REDUCED, RETURNED, SECOND, WHOLE,
 };
-use crate::accrual::{Accrual, Part};
+use crate::accrual::{Accrual, Part, Whole};
 use crate::debt::Debt;
 use crate::effect::Corrupt;
 use crate::ids::{ContractIx, Instant, LotKey, Pos, PriceId, PromotionIx};
@@ -152,6 +152,14 @@ impl<'a> Reader<'a> {
         } else {
             None
         };
+        let whole = if !has(BASE_ONLY) && has(LOWERED) {
+            Some(Whole {
+                amount_micros: self.signed()?,
+                points: self.signed()?,
+            })
+        } else {
+            None
+        };
         let count = if has(BASE_ONLY) { 1 } else { self.count()? };
         let mut accrual = Accrual {
             pos,
@@ -160,6 +168,7 @@ impl<'a> Reader<'a> {
             amount_micros,
             returned_micros,
             posts_at,
+            whole,
             parts: SmallVec::new(),
         };
         for i in 0..count {

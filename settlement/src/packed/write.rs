@@ -1,8 +1,8 @@
 //! Writing: varints, differences, flags.
 
 use super::{
-    APART_CHILD, APART_HELD, BASE_ONLY, CENT, CENTS, Chain, HELD, LOT, MINUTE, PENDING, REDUCED,
-    RETURNED, SECOND, WHOLE,
+    APART_CHILD, APART_HELD, BASE_ONLY, CENT, CENTS, Chain, HELD, LOT, LOWERED, MINUTE, PENDING,
+    REDUCED, RETURNED, SECOND, WHOLE,
 };
 use crate::accrual::{Accrual, Part};
 use crate::debt::Debt;
@@ -88,7 +88,8 @@ impl Writer<'_> {
         chain: &mut Chain,
     ) {
         let mut lots = lots.peekable();
-        let base_only = matches!(a.parts.as_slice(), [part] if part.promotion.is_none());
+        let base_only =
+            a.whole.is_none() && matches!(a.parts.as_slice(), [part] if part.promotion.is_none());
         let reduced = a.parts.iter().any(|p| p.reversed != 0 || p.expired != 0);
         let cents = a.amount_micros % CENT == 0;
         let own = flags([
@@ -97,6 +98,7 @@ impl Writer<'_> {
             (a.posts_at.is_some(), PENDING),
             (base_only, BASE_ONLY),
             (reduced, REDUCED),
+            (a.whole.is_some(), LOWERED),
         ]);
         let of_lot = match (lots.peek(), a.parts.first()) {
             (Some(lot), Some(part)) if base_only => lot_flags(lot, part),
@@ -116,6 +118,10 @@ impl Writer<'_> {
         }
         if let Some(at) = a.posts_at {
             self.instant(at, a.event_time);
+        }
+        if let Some(whole) = a.whole {
+            self.signed(whole.amount_micros);
+            self.signed(whole.points);
         }
         (chain.pos, chain.time) = (a.pos, a.event_time);
         if !base_only {

@@ -2,7 +2,7 @@
 //! auditor over it. Thousands of entries a second, so that histories can be drawn at random.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map},
     sync::Arc,
 };
 
@@ -100,8 +100,18 @@ impl Forge {
     }
 
     fn write(&mut self, fact: v1::Fact, actor: &str, effects: Vec<u8>) {
+        self.write_all(vec![fact], actor, effects);
+    }
+
+    /// Facts that nobody checked: what a hub that is wrong, or another one with its key, may write.
+    pub(crate) fn write_unchecked(&mut self, facts: Vec<v1::fact::Fact>, actor: &str) {
+        let facts = facts.into_iter().map(|fact| v1::Fact { fact: Some(fact) });
+        self.write_all(facts.collect(), actor, Vec::new());
+    }
+
+    fn write_all(&mut self, facts: Vec<v1::Fact>, actor: &str, effects: Vec<u8>) {
         let written = v1::Facts {
-            facts: vec![fact],
+            facts,
             actor: actor.into(),
         };
         let envelope = self.signer.facts(&written);
@@ -133,15 +143,15 @@ impl Forge {
     pub(crate) fn merchant(&mut self, merchant: v1::Merchant) -> Result<(), String> {
         let slug = merchant.merchant_id.clone();
         self.fact(v1::fact::Fact::Merchant(merchant))?;
-        if !self.keys.contains_key(&slug) {
+        if let btree_map::Entry::Vacant(vacant) = self.keys.entry(slug.clone()) {
             let key = SigningKey::generate().unwrap();
             let registered = v1::Key {
                 key_id: key.key_id().into(),
                 public_key: key.verifying_key().as_bytes().to_vec(),
-                merchant_id: slug.clone(),
+                merchant_id: slug,
                 ..v1::Key::default()
             };
-            self.keys.insert(slug, Arc::new(key));
+            vacant.insert(Arc::new(key));
             self.fact(v1::fact::Fact::KeyRegistered(registered))?;
         }
         Ok(())
@@ -281,7 +291,7 @@ impl Forge {
             let first = First {
                 pos,
                 bytes: message.bytes.clone(),
-                outcome: outcome.clone(),
+                outcome,
             };
             self.ids.insert((merchant, message.id), first);
             outcomes.push(outcome);
@@ -327,6 +337,8 @@ pub(crate) struct Shelf {
     references: HashMap<ReferenceKey, u64>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) asked: usize,
+    /// Earlier entries that were read.
+    pub(crate) read: usize,
 }
 
 impl Source for Shelf {
@@ -350,11 +362,19 @@ impl Source for Shelf {
     }
 
     fn entry(&mut self, leaf: u64) -> Result<Option<Entry>, SourceError> {
+        self.read += 1;
         Ok(self.entries.get(leaf as usize).cloned())
     }
 }
 
 impl Shelf {
+    pub(crate) fn of(entries: &[Entry]) -> Self {
+        Self {
+            entries: entries.to_vec(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn keep(&mut self, save: hansa_auditor::Save) -> Vec<u8> {
         self.members.extend(save.members);
         self.references.extend(save.references);
@@ -367,10 +387,7 @@ pub(crate) fn audit(
     entries: &[Entry],
     every: usize,
 ) -> Result<(Auditor, Vec<Certificate>), Finding> {
-    let mut shelf = Shelf {
-        entries: entries.to_vec(),
-        ..Shelf::default()
-    };
+    let mut shelf = Shelf::of(entries);
     let bounds = Bounds {
         members: 4,
         ids: 100,
@@ -383,7 +400,7 @@ pub(crate) fn audit(
             Err(Stop::Finding(finding)) => return Err(*finding),
             Err(other) => panic!("{other}"),
         }
-        if auditor.size() % every as u64 == 0 {
+        if auditor.size().is_multiple_of(every as u64) {
             let state = shelf.keep(auditor.save());
             auditor = Auditor::resume(&state, bounds).unwrap();
         }

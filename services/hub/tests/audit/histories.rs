@@ -272,7 +272,7 @@ fn contract(deal: &Deal) -> v1::Contract {
         earn_cap_points: deal.earn_cap,
         net_debit_cap: ["", "", "", "", "", "0.5", "2", "5"][deal.cap].into(),
         collateral: ["", "1"][deal.cap % 2].into(),
-        exposure_redemption_bps: (deal.cap % 3 == 0).then_some(deal.exposure_bps),
+        exposure_redemption_bps: (deal.cap.is_multiple_of(3)).then_some(deal.exposure_bps),
         ..v1::Contract::default()
     }
 }
@@ -372,19 +372,26 @@ impl Play<'_> {
             currency_code: if odd { "USD" } else { "EUR" }.into(),
             micros,
         };
-        let odd = step.target % 97 == 0;
+        let odd = step.target.is_multiple_of(97);
         let other = |merchant: usize| {
-            if step.target % 89 == 0 {
+            if step.target.is_multiple_of(89) {
                 (merchant + 1) % 4
             } else {
                 merchant
             }
         };
-        let somebody = |member: u64| if step.target % 83 == 0 { 9 } else { member };
+        let somebody = |member: u64| {
+            if step.target.is_multiple_of(83) {
+                9
+            } else {
+                member
+            }
+        };
         match step.kind {
             0 => {
                 let deal = &self.contracts[step.merchant];
-                let points = (deal.computes || step.target % 41 == 0).then_some(step.size * 3 / 2);
+                let points =
+                    (deal.computes || step.target.is_multiple_of(41)).then_some(step.size * 3 / 2);
                 let body = B::Accrual(v1::Accrual {
                     eligible_amount: Some(money(step.size * 330_000, odd)),
                     points,
@@ -502,7 +509,7 @@ impl Play<'_> {
         } else {
             v1::promotion::Bonus::Rate(["0.5", "0.123", "1"][step.target % 3].into())
         };
-        let everywhere = step.target % 2 == 0;
+        let everywhere = step.target.is_multiple_of(2);
         let promotion = v1::Promotion {
             promotion_id: format!("{}-{}", step.target % 10, self.promotions),
             merchant_ids: if everywhere {
@@ -518,7 +525,7 @@ impl Play<'_> {
                 share(step.merchant + 1, 3),
                 share(step.merchant + 2, 9_997 - first),
             ],
-            cap_points: if step.target % 3 == 0 {
+            cap_points: if step.target.is_multiple_of(3) {
                 step.size * 3
             } else {
                 0

@@ -6,7 +6,11 @@
 )]
 
 mod beside;
+mod cost;
+mod finance;
 mod forge;
 mod golden;
 mod histories;
+mod over;
 mod repetitions;
+mod shop;
