@@ -227,6 +227,15 @@ impl TestHub {
             .extend(["--origin".to_owned(), origin.to_owned()]);
     }
 
+    /// Who audits its log, from its next start on: `inline`, `separate`, `off`.
+    pub fn change_audit(&mut self, mode: &str) {
+        let arguments = &mut self.how.arguments;
+        if let Some(at) = arguments.iter().position(|argument| argument == "--audit") {
+            arguments.drain(at..at + 2);
+        }
+        arguments.extend(["--audit".to_owned(), mode.to_owned()]);
+    }
+
     /// Whether it has a test clock, from its next start on.
     pub fn change_clock(&mut self, clock: Clock) {
         self.how.clock = clock;

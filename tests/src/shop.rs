@@ -48,10 +48,19 @@ impl Shop {
     /// # Panics
     /// When the hub does not start, or refuses.
     pub async fn new(database: &Database) -> Self {
-        let hub = TestHub::on(database)
+        Self::audited(database, "inline").await
+    }
+
+    /// A new one that is audited in another way: `separate`, `off`.
+    ///
+    /// # Panics
+    /// When the hub does not start, or refuses.
+    pub async fn audited(database: &Database, mode: &str) -> Self {
+        let mut hub = TestHub::on(database)
             .test_clock("2026-04-01T08:00:00Z")
-            .start()
-            .await;
+            .prepare();
+        hub.change_audit(mode);
+        hub.start().await;
         hub.apply(v1::Alliance {
             programme: Some(v1::Programme {
                 cycle_schedule: v1::CycleSchedule::Manual.into(),

@@ -110,6 +110,8 @@ impl Follower<'_> {
                     Ok(None) => {}
                     Ok(Some(certificate)) => {
                         unsaved.cuts.push(cut(&certificate));
+                        // Before anybody can read the certificate and ask how far it has come.
+                        self.progress.set(auditor.size());
                         self.save(&mut auditor, &mut unsaved)?;
                         if let Some(finding) = self.compare(&auditor, &certificate)? {
                             self.note(&finding)?;

@@ -150,6 +150,12 @@ impl Audit {
         }
     }
 
+    /// By whom the log is audited.
+    #[must_use]
+    pub const fn mode(&self) -> AuditMode {
+        self.options.mode
+    }
+
     /// Begins to follow the log that this process owns, where the auditor is inline. `cancel` ends it.
     pub fn start(
         &self,

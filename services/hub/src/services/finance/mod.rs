@@ -4,10 +4,12 @@
 //! stands, and nothing is written twice.
 //!
 //! - [`proposals`] - compare, preview, propose, decide
+//! - [`audited`] - why a settlement waits for the auditor
 //! - [`payments`] - payments, payment files, submissions
 //! - [`bank`] - bank reports and exceptions
 //! - [`watch`] - exposures and the trail
 
+mod audited;
 mod bank;
 mod payments;
 mod proposals;

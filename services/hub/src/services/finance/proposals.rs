@@ -72,7 +72,7 @@ impl Api {
             ));
         };
         let (global, registry, now) = self.copy().await?;
-        aside(move || {
+        let (mut shown, waits) = aside(move || {
             name_method(&global, now, &mut settlement);
             let mut reader = Reader::new(&registry);
             let settle = reader.settle("settlement", &settlement);
@@ -82,9 +82,16 @@ impl Api {
             let mut shown = show::preview(&global, &registry, settle.cycle, &preview)?;
             let faults = order::faults_of_preview(&global, &registry, settle.cycle, &preview, now);
             shown.warnings.extend(faults);
-            Ok(shown)
+            let unaudited = FinanceRefusal::NotAudited(settle.cycle);
+            let at = preview.blockers.iter().position(|b| *b == unaudited);
+            Ok((shown, at.map(|at| (at, settle.cycle))))
         })
-        .await
+        .await?;
+        if let Some((at, cycle)) = waits {
+            let why = self.why_unaudited(cycle).await?;
+            shown.blockers[at] = why.to_string();
+        }
+        Ok(shown)
     }
 
     pub(super) async fn proposed(
@@ -156,7 +163,7 @@ impl Api {
         let holder = caller.finance()?.to_owned();
         let actor = caller.actor();
         let number = ProposalNo(u32::try_from(request.proposal_number).unwrap_or(u32::MAX));
-        self.write(caller.actor(), Vec::new(), move |view| {
+        let written = self.write(caller.actor(), Vec::new(), move |view| {
             let proposal = view.global.finance().proposal(number);
             // Sent again: the same decision by the same person.
             if proposal.is_some_and(|proposal| is_decided(proposal, &request, &holder)) {
@@ -174,8 +181,10 @@ impl Api {
                 return Ok((Vec::new(), ()));
             }
             Ok((facts, ()))
-        })
-        .await?;
+        });
+        if let Err(refusal) = written.await {
+            return Err(self.unapproved(refusal, number).await);
+        }
         self.proposal(number).await
     }
 
