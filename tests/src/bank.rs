@@ -21,6 +21,8 @@ pub struct Booking {
     pub returned: Option<&'static str>,
     /// When, `YYYY-MM-DD`.
     pub date: String,
+    /// Id of our message, where the bank books all of it as one and names none of its payments.
+    pub batch: Option<String>,
 }
 
 impl Booking {
@@ -40,6 +42,36 @@ impl Booking {
             reference: format!("B-{}", payment.payment_number),
             returned: None,
             date: date.into(),
+            batch: None,
+        }
+    }
+
+    /// One booking for all payments of one of our messages.
+    #[must_use]
+    pub fn of_batch(payments: &[&v1::Payment], message_id: &str, date: &str) -> Self {
+        let parts = payments.iter().map(|payment| Self::of(payment, date));
+        Self {
+            cents: parts.map(|part| part.cents).sum(),
+            end_to_end_id: String::new(),
+            with: String::new(),
+            reference: format!("B-{message_id}"),
+            returned: None,
+            date: date.into(),
+            batch: Some(message_id.into()),
+        }
+    }
+
+    /// Money of a stranger, without a reference of ours.
+    #[must_use]
+    pub fn of_stranger(cents: i64, name: &str, date: &str) -> Self {
+        Self {
+            cents,
+            end_to_end_id: String::new(),
+            with: name.into(),
+            reference: format!("B-{name}"),
+            returned: None,
+            date: date.into(),
+            batch: None,
         }
     }
 
@@ -109,16 +141,22 @@ fn entry(booking: &Booking) -> String {
         euros(*cents),
         sign(*cents)
     );
+    let details = match &booking.batch {
+        Some(message_id) => format!("<Btch><MsgId>{message_id}</MsgId></Btch>"),
+        None => format!(
+            "<TxDtls>{refs}{money}<RltdPties><{side}><Pty><Nm>{}</Nm></Pty></{side}>\
+             <{side}Acct><Id><IBAN>{}</IBAN></Id></{side}Acct></RltdPties>{returned}</TxDtls>",
+            escaped(&other.holder_name),
+            other.iban,
+        ),
+    };
     format!(
         "<Ntry>{money}<Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{date}</Dt></BookgDt>\
          <AcctSvcrRef>{}</AcctSvcrRef>\
          <BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>{}</Cd><SubFmlyCd>{family}</SubFmlyCd></Fmly></Domn></BkTxCd>\
-         <NtryDtls><TxDtls>{refs}{money}<RltdPties><{side}><Pty><Nm>{}</Nm></Pty></{side}>\
-         <{side}Acct><Id><IBAN>{}</IBAN></Id></{side}Acct></RltdPties>{returned}</TxDtls></NtryDtls></Ntry>",
+         <NtryDtls>{details}</NtryDtls></Ntry>",
         booking.reference,
         if *cents < 0 { "ICDT" } else { "RCDT" },
-        escaped(&other.holder_name),
-        other.iban,
     )
 }
 
@@ -126,6 +164,37 @@ fn document(message: &str, body: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:{message}\">{body}</Document>\n"
     )
+}
+
+/// A statement of the hub's account as CSV; opening balance 1 000.00.
+#[must_use]
+pub fn csv_statement(id: &str, date: &str, bookings: &[Booking]) -> String {
+    let signed = |cents: i64| format!("{}{}", if cents < 0 { "-" } else { "" }, euros(cents));
+    let opening = 100_000;
+    let closing = opening + bookings.iter().map(|b| b.cents).sum::<i64>();
+    let account = bank_details("").iban;
+    let mut text = format!(
+        "record,account,currency,date,value_date,amount,reference,end_to_end_id,instruction_id,counterparty_name,\
+         counterparty_account,remittance,return_reason,status\n\
+         opening,{account},EUR,{date},,{},{id},,,,,,,\n",
+        signed(opening)
+    );
+    for booking in bookings {
+        let other = bank_details(&booking.with);
+        let _ = writeln!(
+            text,
+            "entry,,,{},,{},{},{},,{},{},,{},",
+            booking.date,
+            signed(booking.cents),
+            booking.reference,
+            booking.end_to_end_id,
+            other.holder_name,
+            other.iban,
+            booking.returned.unwrap_or_default(),
+        );
+    }
+    let _ = writeln!(text, "closing,,,{date},,{},{id},,,,,,,", signed(closing));
+    text
 }
 
 /// A statement of the hub's account, `camt.053.001.08`; opening balance 1 000.00.

@@ -1,6 +1,6 @@
 //! Previews: what a settlement would do, and how the methods compare. They change nothing.
 
-use super::action::{NettingMethod, Party, SettleCycle};
+use super::action::{Action, NettingMethod, Party, SettleCycle};
 use super::netting::figures;
 use super::plan::{Plan, PlannedPayment};
 use super::refusal::{FinanceRefusal, named};
@@ -107,11 +107,7 @@ pub fn preview_settlement(
     at: Instant,
 ) -> Result<Preview, FinanceRefusal> {
     let plan = global.plan(settle, at)?;
-    let mut blockers: Vec<FinanceRefusal> = global
-        .check_order(settle.cycle, CycleState::Closed)
-        .err()
-        .into_iter()
-        .collect();
+    let mut blockers: Vec<FinanceRefusal> = out_of_turn(global, &plan).into_iter().collect();
     blockers.extend(global.obstacles(&plan, at));
     let positions = plan
         .positions()
@@ -134,6 +130,23 @@ pub fn preview_settlement(
         payments: plan.payments,
         blockers,
     })
+}
+
+/// Why it could not be proposed; of what is proposed already, why its checker could not approve it.
+fn out_of_turn(global: &Global, plan: &Plan) -> Option<FinanceRefusal> {
+    let (finance, cycle) = (global.finance(), plan.settle.cycle);
+    let same_cycle = |action: &Action| matches!(action, Action::SettleCycle(s) if s.cycle == cycle);
+    let Some(pending) = finance.pending().find(|p| same_cycle(&p.action)) else {
+        return global.check_order(cycle, CycleState::Closed).err();
+    };
+    let seen = finance.proposed_plan.as_deref();
+    match seen.filter(|seen| seen.settle == plan.settle) {
+        None => Some(FinanceRefusal::AlreadyProposed(pending.number)),
+        Some(seen) if !seen.is_same(plan, global) => {
+            Some(FinanceRefusal::PlanChanged(pending.number))
+        }
+        Some(_) => global.check_order(cycle, CycleState::PendingApproval).err(),
+    }
 }
 
 fn warnings(global: &Global, plan: &Plan, at: Instant) -> Vec<Warning> {

@@ -249,6 +249,22 @@ fn accounts_of_payees_are_needed_and_named() {
         world.try_approve(proposal),
         Err(FinanceRefusal::PlanChanged(proposal))
     );
+    let blockers = |settle: SettleCycle| {
+        let preview = finance::preview_settlement(&world.global, &settle, world.now);
+        preview.unwrap().blockers
+    };
+    assert_eq!(
+        blockers(plain(cycle)),
+        [FinanceRefusal::PlanChanged(proposal)]
+    );
+    let another = SettleCycle {
+        without: vec![F],
+        ..plain(cycle)
+    };
+    assert_eq!(
+        blockers(another),
+        [FinanceRefusal::AlreadyProposed(proposal)]
+    );
 }
 
 /// F's points spent at A and T, T's at F: obligations F -> A 12.00, F -> T 3.00, T -> F 5.00, A -> T 2.00, and fees with the hub.

@@ -215,6 +215,10 @@ async fn a_dispute_from_both_sides() {
         .run(&format!("dispute answer 1 --reject --reason no {ANA}"))
         .expect(0);
     assert!(rejected.contains("answered by Ana: no"), "{rejected}");
+    let shown = cli.run(&format!("dispute show 1 {A}")).expect(0);
+    for part in ["answered by Ana: no", "hansa dispute escalate 1"] {
+        assert!(shown.contains(part), "{part} is not in\n{shown}");
+    }
     let _ = cli
         .run(&format!("dispute escalate 1 --text \"look again\" {A}"))
         .expect(0);
@@ -288,6 +292,7 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_sent() {
         ("finance reports 3", 1, "no bank report 3"),
         ("dispute raise --claim 0.10 --text x", 2, "--merchant"),
         ("dispute evidence 3", 3, "does not exist"),
+        ("dispute show 3", 3, "does not exist"),
     ] {
         let output = cli.run(command);
         assert_eq!(output.code, code, "{command}: {}", output.err);

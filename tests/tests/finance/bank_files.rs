@@ -235,12 +235,8 @@ async fn what_differs_is_an_exception_field_by_field(database: Database) {
         ..Booking::of(&to_t, DAY)
     };
     let stranger = Booking {
-        cents: -1_250,
         end_to_end_id: "RENT-4".into(),
-        with: "landlord".into(),
-        reference: "B-99".into(),
-        returned: None,
-        date: DAY.into(),
+        ..Booking::of_stranger(-1_250, "landlord", DAY)
     };
     let file = statement("STMT-1", DAY, &[one_cent_off, wrong_way, stranger]);
     let report = shop

@@ -225,6 +225,41 @@ async fn an_accepted_dispute_adjusts_the_open_cycle(database: Database) {
     );
 }
 
+/// Not a whole line: one capture, by its place in the log.
+async fn one_message_is_disputed_by_its_place_in_the_log(database: Database) {
+    let shop = Shop::new(&database).await;
+    let [at_f, at_a] = [shop.f.enrol("u").await, shop.a.enrol("u").await];
+    shop.f.accrue(&at_f, "100.00").await.ok();
+    let held = shop.a.authorise(&at_a, 50).await.accepted();
+    let capture = shop.a.capture(&at_a, held.id, 40).await.accepted();
+    let leaf = capture.receipt.unwrap().leaf_index;
+    shop.close(1).await;
+    let at = |cycle_number, leaf_index| v1::OriginalReference {
+        cycle_number,
+        leaf_index: Some(leaf_index),
+        ..v1::OriginalReference::default()
+    };
+    let size = shop.hub.status().await.tree_size;
+    for elsewhere in [at(1, size), at(0, leaf)] {
+        let raised = raise(&shop.a, elsewhere, -80_000, vec![]).await;
+        refused(raised, Code::NotFound, "ORIGINAL_NOT_FOUND");
+    }
+    let raised = raise(&shop.a, at(1, leaf), -80_000, vec![]).await.unwrap();
+    assert_eq!(raised.original, Some(at(1, leaf)));
+    let accepted = answer(&shop.ana, &raised, true).await.unwrap();
+    let approved = shop
+        .ben
+        .decide(accepted.proposal_number, true, "50 were meant")
+        .await
+        .unwrap();
+    let Some(Action::Adjustment(adjustment)) = approved.action.unwrap().action else {
+        panic!("an adjustment");
+    };
+    assert_eq!(adjustment.original, Some(at(1, leaf)));
+    let position = shop.a.hub.statement(2, None).await.unwrap().position;
+    assert_eq!(position.unwrap().net_micros, -80_000);
+}
+
 async fn a_rejected_dispute_is_ruled_by_another_person(database: Database) {
     let shop = Shop::new(&database).await;
     shop.trade().await;
@@ -431,6 +466,7 @@ async fn evidence_stays_through_a_kill(database: Database) {
 
 for_each_database!(
     an_accepted_dispute_adjusts_the_open_cycle,
+    one_message_is_disputed_by_its_place_in_the_log,
     a_rejected_dispute_is_ruled_by_another_person,
     silence_lapses_by_the_clock,
     what_cannot_be_disputed_is_refused,

@@ -7,9 +7,11 @@
 
 mod bank_files;
 mod calendar;
+mod conditions;
 mod disputes;
 mod documents;
 mod golden;
+mod matching;
 mod people;
 mod privacy;
 mod restart;

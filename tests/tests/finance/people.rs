@@ -82,6 +82,18 @@ async fn a_decision_that_is_sent_again_changes_nothing(database: Database) {
     let again = shop.ben.propose(settle(1), "month's end").await;
     let refusal = refused(again, Code::FailedPrecondition, "ALREADY_PROPOSED");
     assert!(refusal.message.contains("proposal 1"), "{refusal}");
+    // Its checker sees nothing in the way; another settlement of the cycle is in the way of itself.
+    let plain = settlement(1, NettingMethod::Multilateral);
+    let preview = shop.ben.preview(plain).await.unwrap();
+    assert_eq!(preview.blockers, Vec::<String>::new());
+    let other = settlement(1, NettingMethod::MinTransfers);
+    let preview = shop.ben.preview(other).await.unwrap();
+    assert_eq!(preview.blockers.len(), 1);
+    assert!(
+        preview.blockers[0].contains("ALREADY_PROPOSED"),
+        "{:?}",
+        preview.blockers
+    );
     let number = made.proposal_number;
     let approved = shop.ben.decide(number, true, "checked").await.unwrap();
     let size = shop.hub.status().await.tree_size;

@@ -146,7 +146,7 @@ async fn list(connection: &Connection, format: Format) -> anyhow::Result<()> {
     for cycle in &cycles {
         table.add_row([
             cycle.cycle_number.to_string(),
-            state(cycle).to_lowercase(),
+            state_words(cycle),
             render::instant(cycle.opens_at.as_ref()),
             render::instant(cycle.closes_at.as_ref()),
             render::number(cycle.messages_accepted),
@@ -309,11 +309,11 @@ async fn close(
         return render::print_json(&json!({ "cycle": cycle_json(&closed), "changed": was_open }));
     }
     let text = if was_open {
-        format!("Cycle {number} is {}.", state(&closed).to_lowercase())
+        format!("Cycle {number} is {}.", state_words(&closed))
     } else {
         format!(
             "Nothing to do: cycle {number} is {} already.",
-            state(&closed).to_lowercase()
+            state_words(&closed)
         )
     };
     render::print(&format!(
@@ -412,6 +412,11 @@ fn state(cycle: &v1::Cycle) -> &'static str {
     render::name(cycle.state().as_str_name(), "CYCLE_STATE_")
 }
 
+/// `pending approval`.
+fn state_words(cycle: &v1::Cycle) -> String {
+    render::words(state(cycle)).to_lowercase()
+}
+
 /// `Cycle 3, closed, 2026-03-01 00:00:00Z to 2026-04-01 00:00:00Z`.
 pub fn headline(cycle: &v1::Cycle) -> String {
     let from = cycle.opens_at.as_ref().map_or_else(
@@ -422,7 +427,7 @@ pub fn headline(cycle: &v1::Cycle) -> String {
         || "closed by hand".to_owned(),
         |at| render::instant(Some(at)),
     );
-    let state = state(cycle).to_lowercase();
+    let state = state_words(cycle);
     format!("Cycle {}, {state}, {from} to {until}", cycle.cycle_number)
 }
 

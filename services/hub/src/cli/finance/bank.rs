@@ -11,7 +11,7 @@ use hansa_client::{
 use hansa_proto::v1;
 use serde_json::json;
 
-use super::{json, value, words};
+use super::{json, next, value, words};
 use crate::cli::{
     connect::Connection,
     render::{self, Column, Format},
@@ -110,22 +110,10 @@ pub(super) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     } else if args.dry_run {
         let _ = writeln!(text, "Nothing was imported.");
     }
-    if !report.posted && !args.dry_run {
-        text += &next(&report);
+    if !args.dry_run {
+        text += &next::of_report(&report);
     }
     render::print(&text)
-}
-
-fn next(report: &v1::BankReport) -> String {
-    let mut text = String::new();
-    if !report.matches.is_empty() {
-        let _ = writeln!(
-            text,
-            "No money has moved. Post what fits: hansa finance propose post-reconciliation {} --reason TEXT",
-            report.report_number
-        );
-    }
-    text
 }
 
 /// One report: what was read, what fits, what does not.
@@ -149,6 +137,9 @@ fn report_text(report: &v1::BankReport, currency: &str) -> String {
     }
     if !report.entries.is_empty() {
         let _ = writeln!(text, "\n{}", entries_table(report));
+    }
+    if report.entries.is_empty() && report.statuses.is_empty() && report.exceptions.is_empty() {
+        let _ = writeln!(text, "It tells of nothing.");
     }
     for status in &report.statuses {
         let state = render::name(status.state().as_str_name(), "PAYMENT_STATE_").to_lowercase();
@@ -236,7 +227,10 @@ pub(super) async fn reports(args: ReportsArgs) -> anyhow::Result<()> {
     }
     let currency = session::currency(&hub).await?;
     match (args.report, reports.as_slice()) {
-        (Some(_), [one]) => render::print(&report_text(one, &currency)),
+        (Some(_), [one]) => {
+            let text = report_text(one, &currency) + &next::of_report(one);
+            render::print(&text)
+        }
         _ => render::print(&reports_text(&reports)),
     }
 }
@@ -299,7 +293,8 @@ pub(super) async fn exceptions(args: ExceptionsArgs) -> anyhow::Result<()> {
     if exceptions.is_empty() {
         return render::print("No exceptions.\n");
     }
-    render::print(&exceptions_text(&exceptions))
+    let text = exceptions_text(&exceptions) + &next::of_exceptions(&exceptions);
+    render::print(&text)
 }
 
 /// What did not fit, field by field.
@@ -412,7 +407,6 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        assert!(next(&report).contains("post-reconciliation 2"));
-        assert_eq!(next(&v1::BankReport::default()), "");
+        assert!(next::of_report(&report).contains("post-reconciliation 2"));
     }
 }

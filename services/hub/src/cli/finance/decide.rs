@@ -7,7 +7,7 @@ use hansa_client::hub::{CallError, Hub};
 use hansa_proto::v1::{self, action::Action as A};
 use serde_json::json;
 
-use super::{json, settle, value, words};
+use super::{json, next, payments, settle, value, words};
 use crate::cli::{
     connect::Connection,
     exit,
@@ -81,7 +81,8 @@ pub(super) async fn decide(args: DecideArgs, approve: bool) -> anyhow::Result<()
     }
     let mut text = words::proposal(&decided, &currency);
     if approve {
-        text += &next(&decided);
+        let waiting = instructed(&hub, &decided).await?;
+        text += &next::of_approved(&decided, &waiting);
     }
     render::print(&text)
 }
@@ -113,32 +114,17 @@ async fn send(hub: &Hub, decision: v1::DecideProposalRequest) -> Result<v1::Prop
     Ok(answer.proposal.unwrap_or_default())
 }
 
-/// What comes next.
-fn next(proposal: &v1::Proposal) -> String {
+/// The payments that wait because of an approved step: those of a settlement, the one of a reinstruction.
+async fn instructed(hub: &Hub, proposal: &v1::Proposal) -> anyhow::Result<Vec<v1::Payment>> {
     let action = proposal.action.as_ref().and_then(|a| a.action.as_ref());
-    match action {
-        Some(A::SettleCycle(settlement)) => {
-            let cycle = settlement.cycle_number;
-            format!(
-                "Next: hansa finance payment-file {cycle} --out FILE, hand it to the bank, then hansa finance submit \
-                 {cycle}.\n"
-            )
-        }
-        Some(A::ReinstructPayment(_)) => {
-            "Next: hansa finance payments --state PENDING shows the new payment.\n".to_owned()
-        }
-        Some(
-            A::AbortSettlement(_)
-            | A::Adjustment(_)
-            | A::CarryForwardPayment(_)
-            | A::PostReconciliation(_)
-            | A::MatchException(_)
-            | A::ReleaseHoldback(_)
-            | A::DeclareDefault(_)
-            | A::PrepaidPack(_),
-        )
-        | None => String::new(),
-    }
+    let (cycle, replaced) = match action {
+        Some(A::SettleCycle(settlement)) => (settlement.cycle_number, 0),
+        Some(A::ReinstructPayment(old)) => (0, old.payment_number),
+        _ => return Ok(Vec::new()),
+    };
+    let mut pending = payments::all(hub, cycle, v1::PaymentState::Pending).await?;
+    pending.retain(|payment| payment.replaces_payment_number == replaced);
+    Ok(pending)
 }
 
 /// Runs `proposals`.

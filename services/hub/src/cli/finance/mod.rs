@@ -7,12 +7,14 @@
 //! - [`bank`] - import what the bank says; reports and exceptions
 //! - [`documents`] - the liability report and the general ledger
 //! - [`watch`] - exposures, and who did what
+//! - [`next`] - the next step, as a command
 //! - [`words`], [`json`] - how all of it is shown; [`value`] - how it is read
 
 pub mod bank;
 pub mod decide;
 pub mod documents;
 pub mod json;
+pub mod next;
 pub mod payments;
 pub mod propose;
 pub mod settle;

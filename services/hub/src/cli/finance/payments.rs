@@ -15,7 +15,7 @@ use hansa_proto::v1;
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 
-use super::{json, value, words};
+use super::{json, next, value, words};
 use crate::cli::{
     connect::Connection,
     exit,
@@ -87,7 +87,7 @@ pub struct SubmitArgs {
 }
 
 /// All payments that a request names, page after page.
-async fn all(
+pub(super) async fn all(
     hub: &Hub,
     cycle_number: u32,
     state: v1::PaymentState,
@@ -126,7 +126,11 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
         return render::print_json(&json::list("payments", &payments, json::payment));
     }
     let currency = session::currency(&session.hub).await?;
-    render::print(&payments_text(&payments, &currency))
+    let mut text = payments_text(&payments, &currency);
+    if session.merchant.is_none() {
+        text += &next::of_payments(&payments);
+    }
+    render::print(&text)
 }
 
 fn payments_text(payments: &[v1::Payment], currency: &str) -> String {

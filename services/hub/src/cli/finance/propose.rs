@@ -6,7 +6,7 @@ use hansa_proto::v1::{self, action::Action as A};
 use serde_json::json;
 
 use super::{
-    json,
+    json, next,
     settle::{self, Settlement},
     value, words,
 };
@@ -321,11 +321,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         let action = words::action(proposal.action.as_ref(), &currency);
         format!("It could be proposed: {action}.\n")
     } else {
-        let number = proposal.proposal_number;
-        format!(
-            "{}Another person decides: hansa finance approve {number} --reason TEXT, or reject.\n",
-            words::proposal(&proposal, &currency)
-        )
+        words::proposal(&proposal, &currency) + &next::of_proposed(&proposal)
     };
     render::print(&text)
 }

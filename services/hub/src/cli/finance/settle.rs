@@ -220,12 +220,16 @@ pub(super) fn preview_text(
             ),
         ]);
     }
-    let _ = writeln!(
-        text,
-        "Cycle {cycle}, positions in {currency} (+ the merchant owes, - it is owed)\n{}\n\n{}",
-        table.trim_fmt(),
-        payments_text(&preview.payments, currency)
-    );
+    if preview.positions.is_empty() {
+        let _ = writeln!(text, "Cycle {cycle}: nobody owes anything.");
+    } else {
+        let _ = writeln!(
+            text,
+            "Cycle {cycle}, positions in {currency} (+ the merchant owes, - it is owed)\n{}\n\n{}",
+            table.trim_fmt(),
+            payments_text(&preview.payments, currency)
+        );
+    }
     for warning in &preview.warnings {
         let _ = writeln!(text, "Note: {warning}");
     }

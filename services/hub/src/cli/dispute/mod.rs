@@ -1,25 +1,22 @@
 //! `hansa dispute`: disputes over lines of statements, from both sides.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+mod evidence;
 
-use anyhow::Context as _;
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
+
 use clap::{Args as ClapArgs, Subcommand};
 use hansa_client::hub::{CallError, Hub};
 use hansa_proto::v1;
-use ring::digest::{SHA256, digest};
 use serde_json::json;
 
 use super::{
     connect::Connection,
     exit,
-    finance::{json as finance_json, propose::Original, value, words},
+    finance::{json as finance_json, next, propose::Original, value, words},
     render::{self, Column, Format},
     session,
 };
+use evidence::Attached;
 
 const HELP: &str = "A merchant raises a dispute over a line of a closed cycle's statement, or over one message, inside the \
 contract's dispute days. Finance answers: to accept proposes an adjustment, which another person approves. The merchant takes a \
@@ -120,6 +117,16 @@ enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// One dispute, with all that was said and whose turn it is.
+    Show {
+        /// Number of the dispute.
+        #[arg(value_name = "DISPUTE")]
+        dispute: u64,
+        #[command(flatten)]
+        connection: Connection,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Save the attachments of a dispute.
     Evidence {
         /// Number of the dispute.
@@ -135,14 +142,6 @@ enum Command {
     },
 }
 
-/// What is attached.
-#[derive(Debug, ClapArgs)]
-struct Attached {
-    /// A file to attach, at most 1 MiB. At most 8.
-    #[arg(long = "attach", value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
-
 /// What is corrected.
 #[derive(Debug, ClapArgs)]
 struct Correction {
@@ -152,40 +151,6 @@ struct Correction {
     /// The merchant that bears it. Default: the hub.
     #[arg(long, value_name = "MERCHANT")]
     counterparty: Option<String>,
-}
-
-impl Attached {
-    fn read(&self) -> anyhow::Result<Vec<v1::Evidence>> {
-        self.files.iter().map(|path| attachment(path)).collect()
-    }
-}
-
-fn attachment(path: &Path) -> anyhow::Result<v1::Evidence> {
-    let shown = path.display();
-    let content = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-    let name = path.file_name().map(|name| name.to_string_lossy());
-    Ok(v1::Evidence {
-        file_name: name.unwrap_or_default().into_owned(),
-        media_type: media_type(path).to_owned(),
-        sha256: digest(&SHA256, &content).as_ref().to_vec(),
-        size: content.len() as u64,
-        content,
-    })
-}
-
-/// By the name's ending.
-fn media_type(path: &Path) -> &'static str {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    match ending.unwrap_or_default().to_ascii_lowercase().as_str() {
-        "pdf" => "application/pdf",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "csv" => "text/csv",
-        "txt" => "text/plain",
-        "xml" => "application/xml",
-        "json" => "application/json",
-        _ => "application/octet-stream",
-    }
 }
 
 /// Runs it.
@@ -288,12 +253,21 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             connection,
             format,
         } => list(&connection, format, state).await,
+        Command::Show {
+            dispute,
+            connection,
+            format,
+        } => {
+            let hub = session::either(&connection).await?.hub;
+            let dispute = one(&hub, dispute).await?;
+            tell(&hub, format, &dispute).await
+        }
         Command::Evidence {
             dispute,
             out,
             connection,
             format,
-        } => evidence(&connection, format, dispute, &out).await,
+        } => evidence::save(&connection, format, dispute, &out).await,
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -337,13 +311,6 @@ fn dispute_text(dispute: &v1::Dispute, currency: &str) -> String {
         };
         let _ = writeln!(text, "{by}: {}", dispute.answer);
     }
-    if dispute.proposal_number != 0 {
-        let _ = writeln!(
-            text,
-            "Its adjustment is proposal {}; another person approves it.",
-            dispute.proposal_number
-        );
-    }
     if let Some(deadline) = &dispute.deadline {
         let _ = writeln!(
             text,
@@ -351,7 +318,17 @@ fn dispute_text(dispute: &v1::Dispute, currency: &str) -> String {
             render::instant(Some(deadline))
         );
     }
-    text
+    text + &next::of_dispute(dispute)
+}
+
+/// A dispute of the caller's by its number.
+async fn one(hub: &Hub, number: u64) -> anyhow::Result<v1::Dispute> {
+    let disputes = all(hub, v1::DisputeState::Unspecified).await?;
+    let found = disputes.into_iter().find(|d| d.dispute_number == number);
+    found.ok_or_else(|| {
+        let message = format!("dispute {number} does not exist or is not yours");
+        exit::coded(exit::REFUSED, message)
+    })
 }
 
 async fn all(hub: &Hub, state: v1::DisputeState) -> Result<Vec<v1::Dispute>, CallError> {
@@ -421,67 +398,10 @@ async fn list(
             dispute.text.clone(),
         ]);
     }
-    render::print(&format!("{}\n", table.trim_fmt()))
-}
-
-async fn evidence(
-    connection: &Connection,
-    format: Format,
-    number: u64,
-    out: &Path,
-) -> anyhow::Result<()> {
-    let session = session::either(connection).await?;
-    let disputes = all(&session.hub, v1::DisputeState::Unspecified).await?;
-    let dispute = disputes.iter().find(|d| d.dispute_number == number);
-    let Some(dispute) = dispute else {
-        let message = format!("dispute {number} does not exist or is not yours");
-        return Err(exit::coded(exit::REFUSED, message));
-    };
-    let mut saved = Vec::new();
-    for (index, named) in dispute.evidence.iter().enumerate() {
-        let request = v1::GetEvidenceRequest {
-            dispute_number: number,
-            sha256: named.sha256.clone(),
-        };
-        let answer = session
-            .hub
-            .call(request, async |hub: Hub, request| {
-                hub.disputes().get_evidence(request).await
-            })
-            .await?;
-        let found = answer.evidence.unwrap_or_default();
-        if digest(&SHA256, &found.content).as_ref() != named.sha256 {
-            let message = format!("{} is not what the log names", named.file_name);
-            return Err(exit::coded(exit::MISMATCH, message));
-        }
-        let path = out.join(file_name(number, index, &named.file_name));
-        let mut file = std::fs::File::create_new(&path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        std::io::Write::write_all(&mut file, &found.content)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        saved.push(path.display().to_string());
-    }
-    if format.json {
-        return render::print_json(&json!({ "files": saved }));
-    }
-    let text = match saved.as_slice() {
-        [] => format!("Dispute {number} has no attachments.\n"),
-        files => format!("{}\n", files.join("\n")),
-    };
-    render::print(&text)
-}
-
-/// A name of ours in front: what the other side called the file leads nowhere else.
-fn file_name(dispute: u64, index: usize, named: &str) -> String {
-    let safe: String = named
-        .chars()
-        .map(|c| match c {
-            c if c.is_alphanumeric() => c,
-            '.' | '-' | '_' => c,
-            _ => '_',
-        })
-        .collect();
-    format!("dispute-{dispute}-{}-{safe}", index + 1)
+    render::print(&format!(
+        "{}\nhansa dispute show N tells what was said, and whose turn it is.\n",
+        table.trim_fmt()
+    ))
 }
 
 #[cfg(test)]
@@ -514,16 +434,5 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-    }
-
-    #[test]
-    fn names_of_attachments_lead_nowhere() {
-        assert_eq!(
-            file_name(3, 0, "../../etc/passwd"),
-            "dispute-3-1-.._.._etc_passwd"
-        );
-        assert_eq!(file_name(3, 1, "scan 1.pdf"), "dispute-3-2-scan_1.pdf");
-        assert_eq!(media_type(Path::new("a/Scan.PDF")), "application/pdf");
-        assert_eq!(media_type(Path::new("scan")), "application/octet-stream");
     }
 }
