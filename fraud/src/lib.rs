@@ -8,6 +8,8 @@
 //! No money is decided here in floats: amounts are whole micro-units and stay so. Statistics are about money, they are not money.
 
 mod event;
+pub mod lists;
+pub mod score;
 mod typology;
 
 pub use event::{
