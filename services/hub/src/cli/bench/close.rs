@@ -184,13 +184,16 @@ async fn measure(
         .collect();
     let (mut before, mut during) = (Histogram::new(3)?, Histogram::new(3)?);
     let mut runs = Vec::new();
+    // Messages of the open cycle.
+    let mut open = 0;
     for number in 1..=args.runs {
-        let closed = under_traffic(args, &hub, &mut lanes, u32::from(number)).await?;
+        let closed = under_traffic(args, &hub, &mut lanes, u32::from(number), open).await?;
         before.add(&closed.before)?;
         during.add(&closed.during)?;
+        open = closed.behind;
         runs.push(closed.told());
     }
-    let quiet = quiet(args, &hub, &mut lanes, u32::from(args.runs) + 1).await?;
+    let quiet = quiet(args, &hub, &mut lanes, u32::from(args.runs) + 1, open).await?;
     let status = hub.status().await?;
     hub.kill().await?;
     let (p99_before_ms, p99_during_ms) = (quantile_ms(&before, 99), quantile_ms(&during, 99));
@@ -226,6 +229,8 @@ fn order(args: &Args, messages: u64) -> Order {
 /// What one close under traffic measured.
 struct Measured {
     closing: Closing,
+    /// Messages behind the cut.
+    behind: u64,
     before: Histogram<u64>,
     during: Histogram<u64>,
 }
@@ -248,14 +253,10 @@ async fn under_traffic(
     hub: &HubProcess,
     lanes: &mut Vec<Lane>,
     number: u32,
+    open: u64,
 ) -> anyhow::Result<Measured> {
-    // What the traffic behind the cut before sent is in this cycle already.
     let tail = args.messages / TAIL;
-    let missing = if number == 1 {
-        args.messages
-    } else {
-        args.messages - tail
-    };
+    let missing = args.messages.saturating_sub(open);
     let bar = progress(args.json, "running", missing + tail);
     let (answered, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
     let closer = tokio::spawn({
@@ -284,6 +285,7 @@ async fn under_traffic(
         }
     }
     Ok(Measured {
+        behind: (open + missing + tail).saturating_sub(closing.messages),
         closing,
         before,
         during,
@@ -295,8 +297,9 @@ async fn quiet(
     hub: &HubProcess,
     lanes: &mut Vec<Lane>,
     number: u32,
+    open: u64,
 ) -> anyhow::Result<Quiet> {
-    let missing = args.messages - args.messages / TAIL;
+    let missing = args.messages.saturating_sub(open);
     let bar = progress(args.json, "running", missing);
     load::run(hub, lanes, order(args, missing), counting(&bar)).await?;
     bar.finish_and_clear();
