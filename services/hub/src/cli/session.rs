@@ -1,6 +1,6 @@
 //! Who speaks: commands that an operator and a merchant may both give, and those that are a merchant's alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hansa_client::hub::{CallError, Hub, RetryPolicy};
 use hansa_proto::v1;
@@ -117,6 +117,16 @@ pub async fn status(hub: &Hub) -> Result<v1::GetStatusResponse, CallError> {
 /// For long work: waits two minutes for a hub that is away, not a command's few seconds.
 pub fn patient(hub: Hub) -> Hub {
     hub.with_retry(RetryPolicy::default())
+}
+
+/// For documents: the first one after a start may be a pass over the whole log.
+pub fn for_documents(hub: Hub) -> Hub {
+    let limit = Duration::from_secs(600);
+    hub.with_retry(RetryPolicy {
+        attempt_timeout: limit,
+        give_up_after: limit,
+        ..RetryPolicy::default()
+    })
 }
 
 /// A shared key, for what signs.

@@ -101,6 +101,7 @@ async fn documents(
         return Err(exit::coded(exit::USAGE, message));
     }
     documents::folder(args.out.as_deref(), merchants.len())?;
+    let hub = session::for_documents(hub.clone());
     let mut saved = Vec::with_capacity(merchants.len());
     for merchant in merchants {
         let request = v1::GetStatementDocumentRequest {

@@ -70,7 +70,7 @@ struct Document {
 
 /// Runs it.
 pub async fn liability(args: LiabilityArgs) -> anyhow::Result<()> {
-    let hub = session::operator(&args.document.connection).await?;
+    let hub = session::for_documents(session::operator(&args.document.connection).await?);
     let currency = session::currency(&hub).await?;
     let allocated = args.allocated.iter();
     let request = v1::GetFinanceDocumentRequest {
@@ -87,7 +87,7 @@ pub async fn liability(args: LiabilityArgs) -> anyhow::Result<()> {
 
 /// Runs it.
 pub async fn ledger(args: LedgerArgs) -> anyhow::Result<()> {
-    let hub = session::operator(&args.document.connection).await?;
+    let hub = session::for_documents(session::operator(&args.document.connection).await?);
     let request = v1::GetFinanceDocumentRequest {
         kind: v1::FinanceDocumentKind::GeneralLedger.into(),
         cycle_number: args.cycle,
