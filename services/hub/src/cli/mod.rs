@@ -13,6 +13,7 @@ pub mod dispute;
 pub mod documents;
 pub mod exit;
 pub mod finance;
+pub mod fraud;
 pub mod keys;
 pub mod liability;
 pub mod member;
@@ -71,6 +72,9 @@ enum Command {
     Finance(Box<finance::Args>),
     /// Disputes over lines of statements: raise, answer, escalate, rule.
     Dispute(Box<dispute::Args>),
+    /// Detectors of traffic fraud by themselves, over files: classify-user-agents, train-score.
+    #[command(subcommand)]
+    Fraud(fraud::Fraud),
     /// How far the hub is.
     Status(status::Args),
     /// Decide the whole log again and compare; or check receipts, or a document that the hub signed.
@@ -130,6 +134,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Liability(args) => liability::run(args).await,
         Command::Finance(args) => finance::run(*args).await,
         Command::Dispute(args) => dispute::run(*args).await,
+        Command::Fraud(command) => fraud::run(command),
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
         Command::Audit(args) => audit::run(args).await,
