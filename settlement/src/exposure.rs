@@ -123,10 +123,9 @@ impl Global {
         let bps = self
             .contract(merchant, at)
             .map_or(BPS, |(_, terms)| terms.exposure_redemption_bps);
-        let burn = self.open_burn(merchant);
-        let burn: i128 = burn
-            .iter()
-            .map(|(price, points)| price.value(*points))
+        let burn: i128 = self
+            .open_burn_entries(merchant)
+            .map(|(price, points)| price.value(points))
             .sum();
         share_floor(burn + more, bps)
     }

@@ -51,11 +51,6 @@ pub enum Fact {
         /// The new state.
         state: MerchantState,
     },
-    /// A merchant pays its open BURN points into the reserve; its lots become ISSUE.
-    Prefunding {
-        /// The merchant.
-        merchant: MerchantIx,
-    },
     /// A new promotion.
     Promotion(Promotion),
     /// A promotion ends early.

@@ -65,6 +65,8 @@ pub(crate) struct Standing {
     pub(crate) collateral_used_micros: i64,
     /// Its contract versions in order of their effect.
     pub(crate) contracts: Vec<ContractIx>,
+    /// Price entries of points that it funds.
+    pub(crate) funds: Vec<PriceId>,
 }
 
 /// A broken invariant: a fault of the program or of the record. Nothing may be posted or closed after it.
@@ -383,12 +385,22 @@ impl Global {
 
     /// Open BURN points of a funder with their price entries.
     pub(crate) fn open_burn(&self, funder: MerchantIx) -> Vec<(Price, i64)> {
-        let burn =
-            |price: &Price| price.funder == funder && present_mode(price) == FundingMode::Burn;
-        self.open_entries()
-            .filter(|(price, points)| burn(price) && *points != 0)
-            .map(|(price, points)| (*price, points))
-            .collect()
+        self.open_burn_entries(funder).collect()
+    }
+
+    /// The same, one by one. Costs a look at the price entries that the merchant funds: accruals under a cap pay it.
+    pub(crate) fn open_burn_entries(
+        &self,
+        funder: MerchantIx,
+    ) -> impl Iterator<Item = (Price, i64)> {
+        let standing = self.standings.get(funder.0 as usize);
+        let funds = standing.map_or(&[][..], |standing| &standing.funds);
+        funds.iter().filter_map(|id| {
+            let price = self.book.get(*id);
+            let points = self.open_points.get(id.0 as usize).copied().unwrap_or(0);
+            let open = points != 0 && present_mode(&price) == FundingMode::Burn;
+            open.then_some((price, points))
+        })
     }
 
     /// The state as bytes.

@@ -206,8 +206,10 @@ impl Global {
                 state,
             } => {
                 let now = merchant(ix)?.state;
+                // Who has paid for its points has left: new ones would have the same price and be funded otherwise.
+                let returns = *state == MerchantState::Active && self.book.is_prefunded(*ix);
                 ensure(
-                    now != MerchantState::Closed && *state != MerchantState::Onboarding,
+                    now != MerchantState::Closed && *state != MerchantState::Onboarding && !returns,
                     FactRefusal::StateChange,
                 )?;
                 let open = *state == MerchantState::Closed
@@ -219,7 +221,6 @@ impl Global {
                     FactRefusal::Unsettled,
                 )
             }
-            Fact::Prefunding { merchant: ix } => merchant(ix).map(|_| ()),
             Fact::Promotion(promotion) => {
                 ensure(
                     promotion.is_valid()
@@ -325,7 +326,6 @@ impl Global {
                     merchant.state = *state;
                 }
             }
-            Fact::Prefunding { merchant } => self.prefund(*merchant, ctx),
             Fact::Promotion(promotion) => {
                 let mut promotion = promotion.clone();
                 promotion
@@ -358,6 +358,11 @@ impl Global {
                     prefunded_seq: None,
                 };
                 let id = self.book.intern(price);
+                if let Some(standing) = self.standings.get_mut(contract.merchant.0 as usize)
+                    && !standing.funds.contains(&id)
+                {
+                    standing.funds.push(id);
+                }
                 self.prices
                     .insert((ContractIx(i as u32), version as u32), id);
             }
@@ -365,7 +370,7 @@ impl Global {
         self.open_points.resize(self.book.len(), 0);
     }
 
-    fn prefund(&mut self, merchant: MerchantIx, ctx: &Context) {
+    pub(crate) fn prefund(&mut self, merchant: MerchantIx, ctx: &Context) {
         let legs = prefunding_journal(merchant, &self.open_burn(merchant));
         self.post(&legs);
         if let Some(open) = self.cycles.last_mut() {

@@ -111,6 +111,13 @@ impl PriceBook {
         }
     }
 
+    /// Whether a funder has paid its BURN points into the reserve.
+    pub(crate) fn is_prefunded(&self, funder: MerchantIx) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.funder == funder && entry.prefunded_seq.is_some())
+    }
+
     /// Entries in order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (PriceId, &Price)> {
         self.entries

@@ -214,7 +214,25 @@ fn a_burn_merchant_closes_only_when_prefunded() {
         world.try_fact(close.clone()),
         Err(FactRefusal::NotPrefunded)
     );
-    world.fact(Fact::Prefunding { merchant: F });
+    let prefund = finance::Action::PrefundPoints { merchant: F };
+    assert_eq!(
+        world.try_propose(prefund.clone()),
+        Err(finance::FinanceRefusal::MerchantState {
+            merchant: "f".into(),
+            needed: "BURN_ONLY, WINDING_DOWN or SUSPENDED",
+        })
+    );
+    let leave = |state| Fact::MerchantState { merchant: F, state };
+    world.fact(leave(MerchantState::WindingDown));
+    world.carry_out(prefund.clone());
+    assert!(
+        world.try_propose(prefund).is_err(),
+        "nothing is left to pay for"
+    );
+    assert_eq!(
+        world.try_fact(leave(MerchantState::Active)),
+        Err(FactRefusal::StateChange)
+    );
     assert_eq!(world.line(0, F, LineKind::Prefunding, None), (70, 560_000));
     assert_eq!(world.global.hub_balances().reserve_micros, -560_000);
     assert_eq!(world.try_fact(close.clone()), Err(FactRefusal::Unsettled));

@@ -563,10 +563,6 @@ fn facts_are_refused_by_name_and_change_nothing() {
             },
             FactRefusal::PromotionNotFound,
         ),
-        (
-            Fact::Prefunding { merchant: nobody },
-            FactRefusal::MerchantNotFound,
-        ),
         (closed(0), FactRefusal::CycleState),
     ];
     for (fact, refusal) in table {

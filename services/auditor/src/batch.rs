@@ -128,7 +128,8 @@ impl Auditor {
             late: event_time < open.opens,
             limited: found.code() == v1::ResultCode::LimitExceeded,
         };
-        let mut member = number.map(|number| self.memory.take(number));
+        let prefunded = small.books.standing.prefunded();
+        let mut member = number.map(|number| self.memory.take(number, prefunded));
         let decided = decide::message(&small.terms, &mut small.books, member.as_mut(), &here, body);
         if let (Some(number), Some(member)) = (number, member) {
             self.memory.put(number, member);

@@ -156,7 +156,10 @@ impl Auditor {
         let backwards = match before {
             Some(State::Closed) => state != State::Closed,
             Some(State::Onboarding) | None => false,
-            Some(_) => state == State::Onboarding,
+            Some(_) => {
+                let left = self.small.books.standing.prefunded().contains(&number);
+                state == State::Onboarding || (left && state == State::Active)
+            }
         };
         if backwards {
             return Err(Mismatch::fact(
@@ -222,9 +225,10 @@ impl Auditor {
             if !(1..=self.small.members).contains(number) {
                 return Err(broken("an enrolled member", number.to_string()));
             }
-            let mut member = self.memory.take(*number);
-            let before = member.next_due();
             let small = &mut self.small;
+            let prefunded = small.books.standing.prefunded();
+            let mut member = self.memory.take(*number, prefunded);
+            let before = member.next_due();
             let any = due::run(&small.terms, &mut small.books, &mut member, until)?;
             small.books.reschedule(before, member.next_due());
             if !any {

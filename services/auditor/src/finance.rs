@@ -37,6 +37,7 @@ enum Step {
     Prepay(MerchantNo, i64),
     Default(MerchantNo, i64),
     MatchByHand,
+    Prefund(MerchantNo),
     /// Moves payments, which these books do not keep.
     Other,
 }
@@ -114,6 +115,7 @@ impl Auditor {
                 Step::Default(terms.number(&default.merchant_id)?, default.amount_micros)
             }
             Some(A::MatchException(_)) => Step::MatchByHand,
+            Some(A::PrefundPoints(prefund)) => Step::Prefund(terms.number(&prefund.merchant_id)?),
             Some(
                 A::AbortSettlement(_)
                 | A::ReinstructPayment(_)
@@ -207,6 +209,15 @@ impl Auditor {
                 cycle.defaults.push((merchant, micros));
             }
             Step::MatchByHand => books.standing.match_by_hand(),
+            Step::Prefund(merchant) => {
+                let (points, value) = books.standing.prefund(merchant);
+                let mut journal = Journal::default();
+                journal.debit(Account::Clearing(merchant), value);
+                journal.credit(Account::Reserve, value);
+                journal.line(merchant, Kind::Prefunding, None, points, value);
+                let open = books.open_cycle()?.number;
+                books.post(open, &journal)?;
+            }
             Step::Other => {}
         }
         Ok(())

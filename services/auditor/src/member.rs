@@ -203,6 +203,19 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// Points of funders that left and paid for them are ISSUE points.
+    pub(crate) fn prefund(&mut self, funders: &BTreeSet<MerchantNo>) {
+        let lots = self.lots.values_mut();
+        let lots = lots.map(|lot| (lot.funder, &mut lot.mode));
+        let parts = self.purchases.values_mut().flat_map(|p| &mut p.parts);
+        let parts = parts.map(|part| (part.funder, &mut part.mode));
+        for (funder, mode) in lots.chain(parts) {
+            if funders.contains(&funder) {
+                *mode = Mode::Issue;
+            }
+        }
+    }
+
     /// Points that are owed.
     pub(crate) fn debt(&self) -> i64 {
         self.debts.iter().map(|debt| debt.points).sum()

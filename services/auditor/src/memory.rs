@@ -3,12 +3,12 @@
 //! What is dirty stays until it is saved, what an entry needs until it has passed; what is clean is dropped in the order of its
 //! last use, roughly: half of the memory at a time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::{
     member::{Member, MessageKey},
-    source::ReferenceKey,
+    source::{MerchantNo, ReferenceKey},
     terms::Terms,
 };
 
@@ -134,12 +134,16 @@ impl Memory {
         }
     }
 
-    /// Takes a held member out to change it; [`Self::put`] brings it back.
-    pub(crate) fn take(&mut self, number: u64) -> Member {
+    /// Takes a held member out to change it, its points in the mode that they have now; [`Self::put`] brings it back.
+    pub(crate) fn take(&mut self, number: u64, prefunded: &BTreeSet<MerchantNo>) -> Member {
         let dirty = self.dirty.remove(&number);
-        dirty
+        let mut member = dirty
             .or_else(|| self.held.members.remove(&number))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        if !prefunded.is_empty() {
+            member.prefund(prefunded);
+        }
+        member
     }
 
     pub(crate) fn put(&mut self, number: u64, member: Member) {
@@ -233,7 +237,7 @@ mod tests {
             memory.admit(number, known.clone());
         }
         for number in 1..50 {
-            assert_eq!(memory.take(number), known, "{number}");
+            assert_eq!(memory.take(number, &BTreeSet::new()), known, "{number}");
         }
         let keys = || (0..50_u8).map(|mark| (0, [mark; 16]));
         for key in memory.hold_references(keys()) {

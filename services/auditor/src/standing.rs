@@ -4,7 +4,7 @@
 //! from the first approval on the auditor knows a clearing balance between two bounds: nothing of the settlement is paid, or all of it.
 //! A message that is refused for a limit, or not, must be right for one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ pub(crate) struct Standing {
     unknown: bool,
     /// Collateral that defaults may have used up.
     used: BTreeMap<MerchantNo, i128>,
+    /// Funders that left and paid for their points: all of theirs are ISSUE since.
+    prefunded: BTreeSet<MerchantNo>,
 }
 
 impl Standing {
@@ -120,6 +122,25 @@ impl Standing {
     /// A default may have used up so much of a merchant's collateral.
     pub(crate) fn use_up(&mut self, merchant: MerchantNo, micros: i128) {
         *self.used.entry(merchant).or_default() += micros;
+    }
+
+    /// A funder that leaves pays for its open points; answers how many, and their value.
+    pub(crate) fn prefund(&mut self, funder: MerchantNo) -> (i64, i128) {
+        let paid = self.open_burn(funder);
+        let burn = |(of, mode, _): &(MerchantNo, Mode, i64)| *of == funder && *mode == Mode::Burn;
+        let keys: Vec<_> = self.open.keys().filter(|key| burn(key)).copied().collect();
+        for (_, mode, price) in keys {
+            if let Some(points) = self.open.remove(&(funder, mode, price)) {
+                self.open_points(funder, Mode::Issue, price, points);
+            }
+        }
+        self.prefunded.insert(funder);
+        paid
+    }
+
+    /// Funders that have left and paid.
+    pub(crate) fn prefunded(&self) -> &BTreeSet<MerchantNo> {
+        &self.prefunded
     }
 
     /// Points of a funder that it has not paid for, and their value.

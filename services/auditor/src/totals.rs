@@ -73,6 +73,7 @@ pub enum Kind {
     Forgiven,
     BurnExpired,
     Adjustment,
+    Prefunding,
 }
 
 impl Kind {
@@ -99,6 +100,7 @@ impl Kind {
             Self::Forgiven => "FORGIVEN",
             Self::BurnExpired => "BURN_EXPIRED",
             Self::Adjustment => "ADJUSTMENT",
+            Self::Prefunding => "PREFUNDING",
         }
     }
 }

@@ -139,6 +139,11 @@ pub enum Action {
         /// The bank's or the invoice's reference; once per merchant, for ever.
         reference: String,
     },
+    /// A merchant that leaves pays its open BURN points into the reserve; its lots become ISSUE.
+    PrefundPoints {
+        /// The merchant; it takes no new accruals any more.
+        merchant: MerchantIx,
+    },
 }
 
 impl Action {
@@ -156,6 +161,7 @@ impl Action {
             Self::ReleaseHoldback { .. } => "RELEASE_HOLDBACK",
             Self::DeclareDefault { .. } => "DECLARE_DEFAULT",
             Self::PrepaidPack { .. } => "PREPAID_PACK",
+            Self::PrefundPoints { .. } => "PREFUND_POINTS",
         }
     }
 
@@ -171,6 +177,7 @@ impl Action {
                 Self::DeclareDefault { merchant: a, .. },
                 Self::DeclareDefault { merchant: b, .. },
             ) => a == b,
+            (Self::PrefundPoints { merchant: a }, Self::PrefundPoints { merchant: b }) => a == b,
             (
                 Self::PrepaidPack {
                     merchant,
@@ -216,7 +223,8 @@ impl Action {
             | Self::PostReconciliation { .. }
             | Self::ReleaseHoldback { .. }
             | Self::DeclareDefault { .. }
-            | Self::PrepaidPack { .. } => &[],
+            | Self::PrepaidPack { .. }
+            | Self::PrefundPoints { .. } => &[],
         }
     }
 
@@ -233,7 +241,8 @@ impl Action {
             | Self::MatchException { .. }
             | Self::ReleaseHoldback { .. }
             | Self::DeclareDefault { .. }
-            | Self::PrepaidPack { .. } => None,
+            | Self::PrepaidPack { .. }
+            | Self::PrefundPoints { .. } => None,
         }
     }
 }

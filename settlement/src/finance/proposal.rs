@@ -12,6 +12,7 @@ use crate::finance::{CarryCause, ExceptionState, Party, PaymentState};
 use crate::global::Global;
 use crate::ids::{CycleNo, Instant, MerchantIx, ProposalNo};
 use crate::message::Context;
+use crate::terms::MerchantState;
 use serde::{Deserialize, Serialize};
 
 /// State of a proposal.
@@ -191,6 +192,7 @@ impl Global {
                 amount_micros,
                 reference,
             } => self.check_prepaid(*merchant, *amount_micros, reference),
+            Action::PrefundPoints { merchant } => self.check_prefunding(*merchant),
         }?;
         Ok(None)
     }
@@ -303,7 +305,7 @@ impl Global {
             .merchant(merchant)
             .ok_or(FinanceRefusal::MerchantNotFound)?
             .state;
-        ensure(state != crate::terms::MerchantState::Closed, || {
+        ensure(state != MerchantState::Closed, || {
             FinanceRefusal::MerchantState {
                 merchant: named(self, Party::Merchant(merchant)),
                 needed: "not CLOSED",
@@ -316,6 +318,25 @@ impl Global {
         });
         ensure(!used, || {
             FinanceRefusal::ReferenceTaken(reference.to_owned())
+        })
+    }
+
+    /// A merchant that takes no new accruals any more, and has points that it has not paid for.
+    fn check_prefunding(&self, merchant: MerchantIx) -> Result<(), FinanceRefusal> {
+        let state = self
+            .merchant(merchant)
+            .ok_or(FinanceRefusal::MerchantNotFound)?
+            .state;
+        let leaves = matches!(
+            state,
+            MerchantState::BurnOnly | MerchantState::WindingDown | MerchantState::Suspended
+        );
+        ensure(leaves, || FinanceRefusal::MerchantState {
+            merchant: named(self, Party::Merchant(merchant)),
+            needed: "BURN_ONLY, WINDING_DOWN or SUSPENDED",
+        })?;
+        ensure(!self.open_burn(merchant).is_empty(), || {
+            FinanceRefusal::AmountOutOfRange("the merchant has no open BURN points to pay for")
         })
     }
 
@@ -421,6 +442,7 @@ impl Global {
                 self.finance
                     .bring_forward(*merchant, CarryCause::Prepaid, micros);
             }
+            Action::PrefundPoints { merchant } => self.prefund(*merchant, ctx),
         }
     }
 

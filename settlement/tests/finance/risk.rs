@@ -199,3 +199,34 @@ fn risk_lists_what_is_pending_open_held_back_and_brought_forward() {
     assert_eq!(line.exposure_micros, 350_000);
     assert_eq!((line.cap_micros, line.used_bps), (None, 0));
 }
+
+#[test]
+fn points_that_repay_a_debt_count_in_full_whatever_the_rate_of_open_ones() {
+    // Open BURN points count nothing here; a member without a debt may earn what a member in debt may not: its points are paid for
+    // at once. The harness decides every message on the packed member, too, and compares.
+    let mut world = World::by_hand(|terms| {
+        terms.exposure_redemption_bps = 0;
+        terms.net_debit_cap_micros = Some(1_000_000);
+    });
+    let day = "2026-02-03T10:00:00Z";
+    let (bought, _) = world.ok(day, F, U1, buy("100"));
+    let (held, _) = world.ok(day, A, U1, authorise(100));
+    world.ok(day, A, U1, capture(held, 100));
+    let (_, returned) = world.ok(day, F, U1, give_back(bought, "100"));
+    assert_eq!(returned.debt_after, 100);
+    // 200 points: 0.30 fees, and 0.80 for the debt.
+    assert_eq!(
+        world.ok(day, T, U2, buy("200")).1.code,
+        OutcomeCode::Accepted
+    );
+    world.owe(T, -300_000);
+    world.refused(day, T, U1, buy("200"), OutcomeCode::LimitExceeded);
+    assert_eq!(world.member(U1).debts().len(), 1);
+    // 100 points: 0.15 and 0.80.
+    let (_, repaid) = world.ok(day, T, U1, buy("100"));
+    assert_eq!((repaid.debt_after, repaid.available_after), (0, 0));
+    assert_eq!(world.global.exposure(T, world.now), 950_000);
+    // Free of debt it earns like the other one.
+    world.owe(T, -800_000);
+    assert_eq!(world.ok(day, T, U1, buy("200")).1.available_after, 200);
+}

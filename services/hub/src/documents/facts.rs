@@ -150,7 +150,8 @@ pub fn adjustments<'a>(global: &'a Global, cycle: &CycleTotals) -> Vec<Posted<'a
             | Action::PostReconciliation { .. }
             | Action::MatchException { .. }
             | Action::ReleaseHoldback { .. }
-            | Action::PrepaidPack { .. } => {}
+            | Action::PrepaidPack { .. }
+            | Action::PrefundPoints { .. } => {}
         }
     }
     posted

@@ -116,6 +116,12 @@ impl<'a> Reader<'a> {
                 amount_micros: pack.amount_micros,
                 reference: pack.reference.clone(),
             },
+            A::PrefundPoints(prefund) => Action::PrefundPoints {
+                merchant: self.merchant(
+                    &format!("{field}.prefund_points.merchant_id"),
+                    &prefund.merchant_id,
+                ),
+            },
         })
     }
 

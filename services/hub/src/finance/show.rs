@@ -68,6 +68,9 @@ pub fn action(registry: &Registry, action: &Action) -> v1::Action {
             amount_micros: *amount_micros,
             reference: reference.clone(),
         }),
+        Action::PrefundPoints { merchant } => A::PrefundPoints(v1::PrefundPoints {
+            merchant_id: slug(*merchant),
+        }),
     };
     v1::Action {
         action: Some(shown),

@@ -20,6 +20,7 @@ use super::{
     prefetch::{self, Fetched, Wanted},
     projection::{Projector, SWEEP_EVERY},
     recovery::{self, LoadError},
+    risk_watch::RiskWatch,
     state::State,
 };
 use crate::{
@@ -193,7 +194,9 @@ impl Driver<'_> {
     ) -> Result<(), Stop> {
         let mut ahead: Option<Gathered> = None;
         let mut idle = false;
+        let mut risk_watch = RiskWatch::default();
         loop {
+            risk_watch.look(state, self.clock);
             projector.step(state, idle).await?;
             idle = false;
             let gathered = match ahead.take() {

@@ -12,7 +12,7 @@
 //! - [`prefetch`] - what a group needs from the store
 //! - [`recovery`] - loading
 //! - [`projection`] - writing behind the commit
-//! - [`due`] - what happens by time alone
+//! - [`due`] - what happens by time alone; [`risk_watch`] - who comes near a cap
 //! - [`members`], [`ids`], [`references`] - bounded memory
 
 pub mod driver;
@@ -26,6 +26,7 @@ pub mod queue;
 pub mod recovery;
 pub mod references;
 pub mod resolve;
+pub mod risk_watch;
 pub mod state;
 
 use bytes::Bytes;

@@ -53,16 +53,20 @@ pub(crate) struct Forge {
 impl Forge {
     pub(crate) fn new(now: i64) -> Self {
         let signer = Signer::new(SigningKey::generate().unwrap(), "forge.example/log").unwrap();
-        let operator = SigningKey::generate().unwrap();
+        let person = |id: &str| v1::Key {
+            key_id: id.into(),
+            public_key: SigningKey::generate()
+                .unwrap()
+                .verifying_key()
+                .as_bytes()
+                .to_vec(),
+            ..v1::Key::default()
+        };
         let genesis = v1::Genesis {
             origin: "forge.example/log".into(),
             rules_version: 1,
             hub_public_key: signer.public_key().to_vec(),
-            operator_keys: vec![v1::Key {
-                key_id: "test".into(),
-                public_key: operator.verifying_key().as_bytes().to_vec(),
-                ..v1::Key::default()
-            }],
+            operator_keys: vec![person("test"), person("checker")],
             test_clock: true,
         };
         let mut forge = Self {
@@ -137,6 +141,30 @@ impl Forge {
         (self.global, self.registry) = (global, registry);
         self.write(fact, actor, Vec::new());
         Ok(())
+    }
+
+    /// A merchant pays for its open points, by two people.
+    pub(crate) fn prefund(&mut self, slug: &str) -> Result<(), String> {
+        let proposal_number = self.global.finance().next_proposal().0.into();
+        let prefund = v1::PrefundPoints {
+            merchant_id: slug.into(),
+        };
+        self.fact(v1::fact::Fact::ProposalMade(v1::ProposalMade {
+            proposal_number,
+            action: Some(v1::Action {
+                action: Some(v1::action::Action::PrefundPoints(prefund)),
+            }),
+            reason: "it leaves".into(),
+            holder: "test".into(),
+        }))?;
+        let decided = v1::ProposalDecided {
+            proposal_number,
+            approved: true,
+            reason: "checked".into(),
+            holder: "checker".into(),
+        };
+        let decided = v1::fact::Fact::ProposalDecided(decided);
+        self.fact_of(decided, "operator:checker")
     }
 
     /// A merchant, new or changed. A new one gets a key.

@@ -48,6 +48,9 @@ pub(crate) fn action(action: Option<&v1::Action>) -> Value {
             "amount_micros": pack.amount_micros,
             "reference": pack.reference,
         }}),
+        A::PrefundPoints(prefund) => json!({ "prefund_points": {
+            "merchant_id": prefund.merchant_id,
+        }}),
     }
 }
 

@@ -138,7 +138,7 @@ pub(super) fn of_approved(proposal: &v1::Proposal, waiting: &[v1::Payment]) -> S
         Some(
             A::AbortSettlement(_) | A::CarryForwardPayment(_) | A::ReleaseHoldback(_),
         ) => "It is brought forward: the next settlement takes it in.\n".to_owned(),
-        Some(A::DeclareDefault(_) | A::PrepaidPack(_)) | None => String::new(),
+        Some(A::DeclareDefault(_) | A::PrepaidPack(_) | A::PrefundPoints(_)) | None => String::new(),
     }
 }
 

@@ -118,6 +118,14 @@ enum Step {
         #[command(flatten)]
         proposed: Proposed,
     },
+    /// A merchant that leaves pays for its open points, in the open cycle. It does not become ACTIVE again.
+    PrefundPoints {
+        /// The merchant: BURN_ONLY, WINDING_DOWN or SUSPENDED.
+        #[arg(value_name = "MERCHANT")]
+        whose: String,
+        #[command(flatten)]
+        proposed: Proposed,
+    },
 }
 
 /// How it is proposed.
@@ -287,6 +295,10 @@ impl Step {
                     reference,
                 };
                 (A::PrepaidPack(pack), proposed)
+            }
+            Self::PrefundPoints { whose, proposed } => {
+                let prefund = v1::PrefundPoints { merchant_id: whose };
+                (A::PrefundPoints(prefund), proposed)
             }
         })
     }

@@ -106,6 +106,9 @@ pub(crate) fn action(action: Option<&v1::Action>, currency: &str) -> String {
             money(pack.amount_micros),
             pack.reference
         ),
+        A::PrefundPoints(prefund) => {
+            format!("{} pays for its open points", prefund.merchant_id)
+        }
     }
 }
 
