@@ -13,4 +13,5 @@ mod golden;
 mod histories;
 mod over;
 mod repetitions;
+mod rules;
 mod shop;
