@@ -65,7 +65,7 @@ impl Table {
         }
         let mut sorted: Vec<&String> = columns.iter().collect();
         sorted.sort_unstable();
-        if let Some([column, _]) = sorted.array_windows::<2>().find(|[a, b]| a == b) {
+        if let Some([column, _]) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(TableError::Twice {
                 column: (*column).clone(),
             });
