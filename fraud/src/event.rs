@@ -117,6 +117,8 @@ pub struct Conversion {
     pub other_before: bool,
     /// The device that bought, as a token.
     pub device: Token,
+    /// The /24 or /48 of the address that bought, as a token.
+    pub prefix: Token,
     /// The customer, as a token: the hash of the mail address or account.
     pub customer: Token,
     /// The means of payment, as a token.
@@ -179,6 +181,8 @@ pub struct Enrolment {
     pub at_ms: i64,
     /// Who.
     pub affiliate: Affiliate,
+    /// Its kind of site: content, coupons, comparison, social, mail, application; numbers are the alliance's.
+    pub vertical: u8,
     /// Account to be paid, as a token.
     pub payout: Token,
     /// Verified identity, as a token.

@@ -7,9 +7,16 @@
 //!
 //! No money is decided here in floats: amounts are whole micro-units and stay so. Statistics are about money, they are not money.
 
+#![allow(
+    clippy::float_arithmetic,
+    reason = "statistics of traffic; amounts of money stay whole micro-units"
+)]
+
 mod event;
 pub mod lists;
 pub mod score;
+pub mod features;
+pub mod stats;
 mod typology;
 
 pub use event::{

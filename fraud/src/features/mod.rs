@@ -1,0 +1,374 @@
+//! Streaming features: what is remembered of the traffic, in memory that does not grow with it.
+//!
+//! Owns the profiles of affiliates, merchants, pairs of them, address prefixes and devices, and the small memories behind them.
+//! Judges nothing. A touch updates five profiles of 384 bytes; nothing is allocated but when a table grows towards its bound.
+
+mod distinct;
+mod identities;
+mod profile;
+mod rate;
+mod recent;
+mod table;
+
+use serde::{Deserialize, Serialize};
+
+pub use distinct::Distinct;
+pub use identities::{Identities, Link, LinkKind};
+pub(crate) use profile::is_late;
+pub use profile::{GAP_BINS, PERIOD_MS, Profile, TALLIES, TIME_BINS, Tally, time_bin, time_edges};
+pub use rate::HALF_LIVES_MS;
+pub use recent::DUPLICATE_MS;
+pub use table::Table;
+
+use crate::event::{
+    Affiliate, Conversion, Enrolment, Merchant, Refusal, RefusalKind, Return, Touch, TouchKind,
+};
+use profile::{ConversionFacts, TouchFacts};
+use recent::{Agents, Recent};
+
+/// Spreads a key over all bits (the finaliser of SplitMix64).
+#[inline]
+pub(crate) const fn mix(key: u64) -> u64 {
+    let mut z = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A pair of affiliate and merchant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Pair {
+    /// Who sends the traffic.
+    pub affiliate: Affiliate,
+    /// Who pays for it.
+    pub merchant: Merchant,
+}
+
+impl Pair {
+    pub(crate) const fn key(self) -> u64 {
+        (self.affiliate.0 as u64) << 32 | self.merchant.0 as u64
+    }
+
+    const fn of(key: u64) -> Self {
+        Self {
+            affiliate: Affiliate((key >> 32) as u32),
+            merchant: Merchant(key as u32),
+        }
+    }
+}
+
+/// How much may be remembered. Pairs, affiliates and merchants are as many as enrolled; the bounds on prefixes and devices hold
+/// against a flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Pairs of affiliate and merchant.
+    pub pairs: usize,
+    /// Affiliates.
+    pub affiliates: usize,
+    /// Merchants.
+    pub merchants: usize,
+    /// Address prefixes.
+    pub prefixes: usize,
+    /// Devices.
+    pub devices: usize,
+    /// Clicks of the last minute, and means of payment.
+    pub recent: usize,
+}
+
+impl Default for Limits {
+    /// A million entities.
+    fn default() -> Self {
+        Self {
+            pairs: 150_000,
+            affiliates: 48_000,
+            merchants: 2_000,
+            prefixes: 200_000,
+            devices: 600_000,
+            recent: 1 << 17,
+        }
+    }
+}
+
+/// A prefix with so many clicks in fading memory, and no conversion, is barren.
+const BARREN_CLICKS: u32 = 150;
+/// A device that so many affiliates reached is crowded.
+const CROWDED: usize = 5;
+
+/// All features.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Features {
+    pairs: Table,
+    affiliates: Table,
+    merchants: Table,
+    prefixes: Table,
+    devices: Table,
+    clicks: Recent,
+    payments: Recent,
+    agents: Agents,
+    identities: Identities,
+}
+
+impl Features {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            pairs: Table::new(limits.pairs),
+            affiliates: Table::new(limits.affiliates),
+            merchants: Table::new(limits.merchants),
+            prefixes: Table::new(limits.prefixes),
+            devices: Table::new(limits.devices),
+            clicks: Recent::new(limits.recent),
+            payments: Recent::new(limits.recent),
+            agents: Agents::new(),
+            identities: Identities::default(),
+        }
+    }
+
+    /// Takes a touch in.
+    pub fn touch(&mut self, touch: &Touch) {
+        let pair = Pair {
+            affiliate: touch.affiliate,
+            merchant: touch.merchant,
+        };
+        let mut facts = TouchFacts::default();
+        let affiliate = u64::from(touch.affiliate.0);
+        if touch.kind != TouchKind::View {
+            let visitor = touch.device.map_or_else(
+                || mix(touch.address.map_or(0, u64::from)) ^ touch.agent.map_or(0, u64::from),
+                u64::from,
+            );
+            if touch.device.is_some() || touch.address.is_some() {
+                let last = self.clicks.replace(mix(visitor) ^ pair.key(), touch.at_ms);
+                facts.duplicate = last.is_some_and(|last| touch.at_ms - last < DUPLICATE_MS);
+            }
+            facts.rare_agent = match touch.agent {
+                Some(agent) => self.agents.count(agent.get()),
+                None => true,
+            };
+        }
+        if let Some(prefix) = touch.prefix {
+            let profile = self.prefixes.entry(prefix.get(), touch.at_ms);
+            facts.barren = profile.tally(Tally::Clicks) >= BARREN_CLICKS
+                && profile.tally(Tally::Conversions) == 0;
+            profile.touch(touch, facts, affiliate);
+        }
+        if let Some(device) = touch.device {
+            let profile = self.devices.entry(device.get(), touch.at_ms);
+            facts.crowded = profile.tally(Tally::Clicks) as usize >= CROWDED
+                && profile.others.occupied() >= CROWDED;
+            profile.touch(touch, facts, affiliate);
+        }
+        let prefix = touch.prefix.map_or(0, u64::from);
+        self.pairs
+            .entry(pair.key(), touch.at_ms)
+            .touch(touch, facts, prefix);
+        self.affiliates
+            .entry(affiliate, touch.at_ms)
+            .touch(touch, facts, prefix);
+        self.merchants
+            .entry(u64::from(touch.merchant.0), touch.at_ms)
+            .touch(touch, facts, prefix);
+    }
+
+    /// Takes an accepted conversion in; whether customer or device are an affiliate's, and whether its means of payment paid
+    /// through the affiliate for another customer.
+    pub fn conversion(&mut self, conversion: &Conversion) -> (bool, bool) {
+        let pair = Pair {
+            affiliate: conversion.affiliate,
+            merchant: conversion.merchant,
+        };
+        let shared_payment = conversion.payment.is_some_and(|payment| {
+            let customer = conversion.customer.map_or(0, u64::from) as i64;
+            let key = payment.get() ^ mix(u64::from(conversion.affiliate.0));
+            self.payments
+                .replace(key, customer)
+                .is_some_and(|last| last != customer)
+        });
+        let facts = ConversionFacts {
+            own: self.identities.owns(conversion.customer, conversion.device),
+            shared_payment,
+        };
+        let at_ms = conversion.at_ms;
+        for (table, key) in [
+            (&mut self.pairs, Some(pair.key())),
+            (&mut self.affiliates, Some(u64::from(pair.affiliate.0))),
+            (&mut self.merchants, Some(u64::from(pair.merchant.0))),
+            (&mut self.prefixes, conversion.prefix.map(u64::from)),
+            (&mut self.devices, conversion.device.map(u64::from)),
+        ] {
+            if let Some(key) = key {
+                table.entry(key, at_ms).conversion(conversion, facts);
+            }
+        }
+        (facts.own, facts.shared_payment)
+    }
+
+    /// Takes a refusal in. Late conversions are no sign of forgery and are not counted.
+    pub fn refusal(&mut self, refusal: &Refusal) {
+        match refusal.kind {
+            RefusalKind::BadSignature | RefusalKind::ForgedClick | RefusalKind::ReusedClick => {
+                self.count(
+                    refusal.affiliate,
+                    refusal.merchant,
+                    Tally::Refused,
+                    refusal.at_ms,
+                );
+            }
+            RefusalKind::OutsideWindow => {}
+        }
+    }
+
+    /// Takes a return in.
+    pub fn back(&mut self, back: &Return) {
+        let tally = if back.whole {
+            Tally::Returned
+        } else {
+            Tally::PartReturned
+        };
+        self.count(back.affiliate, back.merchant, tally, back.at_ms);
+    }
+
+    /// Takes an enrolment in; what it has in common with others.
+    pub fn enrolment(&mut self, enrolment: &Enrolment) -> Vec<Link> {
+        self.identities.enrol(enrolment)
+    }
+
+    /// Remembers that an affiliate is banned; who has something in common with it.
+    pub fn ban(&mut self, affiliate: Affiliate) -> Vec<Link> {
+        self.identities.ban(affiliate)
+    }
+
+    fn count(&mut self, affiliate: Affiliate, merchant: Merchant, tally: Tally, at_ms: i64) {
+        let pair = Pair {
+            affiliate,
+            merchant,
+        };
+        self.pairs.entry(pair.key(), at_ms).count(tally, at_ms);
+        self.affiliates
+            .entry(u64::from(affiliate.0), at_ms)
+            .count(tally, at_ms);
+        self.merchants
+            .entry(u64::from(merchant.0), at_ms)
+            .count(tally, at_ms);
+    }
+
+    /// All pairs as they stand at an instant, by affiliate and merchant.
+    #[must_use]
+    pub fn pairs(&self, at_ms: i64) -> Vec<(Pair, Profile)> {
+        let mut pairs: Vec<_> = self
+            .pairs
+            .iter()
+            .map(|profile| {
+                let mut profile = profile.clone();
+                profile.roll(at_ms);
+                (Pair::of(profile.key), profile)
+            })
+            .collect();
+        pairs.sort_unstable_by_key(|(pair, _)| *pair);
+        pairs
+    }
+
+    /// A pair as it stands at an instant.
+    #[must_use]
+    pub fn pair(&self, pair: Pair, at_ms: i64) -> Option<Profile> {
+        let mut profile = self.pairs.get(pair.key())?.clone();
+        profile.roll(at_ms);
+        Some(profile)
+    }
+
+    /// Who the affiliates are.
+    #[must_use]
+    pub const fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// Pairs, affiliates, merchants, prefixes and devices.
+    #[must_use]
+    pub const fn tables(&self) -> [(&'static str, &Table); 5] {
+        [
+            ("pairs", &self.pairs),
+            ("affiliates", &self.affiliates),
+            ("merchants", &self.merchants),
+            ("prefixes", &self.prefixes),
+            ("devices", &self.devices),
+        ]
+    }
+
+    /// Makes what is not saved anew. False when the bytes that were read are no saved features.
+    pub(crate) fn reindex(&mut self) -> bool {
+        let Self {
+            pairs,
+            affiliates,
+            merchants,
+            prefixes,
+            devices,
+            ..
+        } = self;
+        [pairs, affiliates, merchants, prefixes, devices]
+            .into_iter()
+            .all(Table::reindex)
+            && self.clicks.is_sound()
+            && self.payments.is_sound()
+            && self.agents.is_sound()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::event::Marks;
+
+    pub(crate) fn click(at_ms: i64, affiliate: u32, device: u64) -> Touch {
+        Touch {
+            at_ms,
+            affiliate: Affiliate(affiliate),
+            merchant: Merchant(1),
+            kind: TouchKind::Click,
+            local_hour: 12,
+            address: NonZeroU64::new(device + 1),
+            prefix: NonZeroU64::new(device / 100 + 1),
+            device: NonZeroU64::new(device),
+            agent: NonZeroU64::new(device % 7 + 1),
+            referrer: None,
+            marks: Marks::default(),
+        }
+    }
+
+    #[test]
+    fn the_same_device_within_a_minute_is_a_duplicate_and_people_behind_one_address_are_not() {
+        let mut features = Features::new(Limits::default());
+        features.touch(&click(0, 1, 5));
+        features.touch(&click(59_999, 1, 5));
+        features.touch(&click(200_000, 1, 5));
+        for device in 100..150 {
+            let mut touch = click(300_000, 1, device);
+            touch.address = NonZeroU64::new(77);
+            features.touch(&touch);
+        }
+        let pair = Pair {
+            affiliate: Affiliate(1),
+            merchant: Merchant(1),
+        };
+        let profile = features.pair(pair, 300_000).expect("the pair is known");
+        assert_eq!(profile.tally(Tally::Clicks), 53);
+        assert_eq!(profile.tally(Tally::Duplicate), 1);
+        assert!((45.0..60.0).contains(&profile.devices()));
+    }
+
+    #[test]
+    fn a_device_that_many_affiliates_reach_is_crowded() {
+        let mut features = Features::new(Limits::default());
+        for affiliate in 0..30 {
+            features.touch(&click(i64::from(affiliate), affiliate, 9));
+        }
+        let crowded: u32 = features
+            .pairs(100)
+            .iter()
+            .map(|(_, profile)| profile.tally(Tally::Crowded))
+            .sum();
+        assert!((20..=25).contains(&crowded), "{crowded}");
+    }
+}

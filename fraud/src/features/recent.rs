@@ -1,0 +1,124 @@
+//! What was seen a moment ago, in fixed memory: clicks of the last minute, means of payment, how common a user agent is. When
+//! they are too small for the traffic they forget the oldest, so they miss; they never invent.
+
+use serde::{Deserialize, Serialize};
+
+use super::mix;
+
+/// Clicks within this time of the last like it are duplicates, in milliseconds.
+pub const DUPLICATE_MS: i64 = 60_000;
+
+const WAYS: usize = 4;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    key: u64,
+    value: i64,
+}
+
+/// The last value of a key, for the newest keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Recent {
+    sets: Vec<[Seen; WAYS]>,
+}
+
+impl Recent {
+    /// For about so many keys, at least four.
+    pub(super) fn new(keys: usize) -> Self {
+        let sets = (keys / WAYS).max(1).next_power_of_two();
+        Self {
+            sets: vec![[Seen::default(); WAYS]; sets],
+        }
+    }
+
+    /// Puts a value in and gives the one before it, if it is still known.
+    #[inline]
+    pub(super) fn replace(&mut self, key: u64, value: i64) -> Option<i64> {
+        let key = mix(key).max(1);
+        let place = (key >> 20) as usize & (self.sets.len() - 1);
+        let set = &mut self.sets[place];
+        if let Some(seen) = set.iter_mut().find(|seen| seen.key == key) {
+            return Some(std::mem::replace(&mut seen.value, value));
+        }
+        set.rotate_right(1);
+        set[0] = Seen { key, value };
+        None
+    }
+
+    /// Whether there is a set to put something in: not so after reading bytes that are no saved state.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sets.len().is_power_of_two()
+    }
+}
+
+/// How common each user agent is: a count-min sketch of two rows. Cormode and Muthukrishnan, 2005.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Agents {
+    rows: [Vec<u32>; 2],
+    total: u32,
+}
+
+impl Agents {
+    const WIDTH: usize = 1 << 15;
+    /// An agent with less than one in so many clicks is rare.
+    const RARE: u32 = 1_024;
+    /// Nothing is called rare before so many clicks.
+    const WARM: u32 = 20_000;
+
+    pub(super) fn new() -> Self {
+        Self {
+            rows: [vec![0; Self::WIDTH], vec![0; Self::WIDTH]],
+            total: 0,
+        }
+    }
+
+    /// Counts an agent; whether it is rare.
+    #[inline]
+    pub(super) fn count(&mut self, agent: u64) -> bool {
+        if self.total >= u32::MAX / 2 {
+            self.total /= 2;
+            for cell in self.rows.iter_mut().flatten() {
+                *cell /= 2;
+            }
+        }
+        let hash = mix(agent);
+        let mut least = u32::MAX;
+        for (row, shift) in self.rows.iter_mut().zip([0, 32]) {
+            let cell = &mut row[(hash >> shift) as usize & (Self::WIDTH - 1)];
+            *cell += 1;
+            least = least.min(*cell);
+        }
+        self.total += 1;
+        self.total > Self::WARM && least < self.total / Self::RARE
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.rows.iter().all(|row| row.len() == Self::WIDTH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_keys_are_known_and_old_ones_are_forgotten() {
+        let mut recent = Recent::new(64);
+        assert_eq!(recent.replace(7, 1), None);
+        assert_eq!(recent.replace(7, 2), Some(1));
+        for key in 100..1_100 {
+            recent.replace(key, 0);
+        }
+        assert_eq!(recent.replace(7, 3), None);
+    }
+
+    #[test]
+    fn an_agent_that_hardly_anybody_has_is_rare() {
+        let mut agents = Agents::new();
+        for turn in 0..60_000_u64 {
+            agents.count(turn % 20);
+        }
+        assert!(agents.count(1_000));
+        assert!(!agents.count(3));
+    }
+}

@@ -1,0 +1,156 @@
+//! Shares that differ between honest affiliates: a beta-binomial whose correlation is taken from the population itself.
+//!
+//! The correlation is the smallest one at which no more than a tenth of the population lies in its own upper tenth. So honest
+//! differences are no surprise, and a few percent of bad ones do not hide themselves.
+
+use super::tail::{beta_binomial_lower, beta_binomial_upper, normal_upper};
+
+/// So much of the population may lie beyond its own point.
+const BEYOND: f64 = 0.1;
+/// The normal distribution's upper tenth begins here.
+const TENTH: f64 = 1.281_551_6;
+/// Below this many expected, a row says nothing about the spread.
+const LEAST_EXPECTED: f64 = 0.5;
+/// The correlation never gets lower: affiliates always differ a little.
+const LEAST_RHO: f64 = 2e-4;
+
+/// Something counted among something, and the share that is expected of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// So many.
+    pub k: f64,
+    /// Of so many.
+    pub n: f64,
+    /// Expected share.
+    pub expected: f64,
+}
+
+impl Row {
+    fn z(&self, rho: f64) -> f64 {
+        let variance =
+            self.n * self.expected * (1.0 - self.expected) * (1.0 + (self.n - 1.0).max(0.0) * rho);
+        if variance > 0.0 {
+            (self.k - self.n * self.expected) / libm::sqrt(variance)
+        } else {
+            0.0
+        }
+    }
+}
+
+/// How much shares differ in a population.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    rho: f64,
+}
+
+impl Shares {
+    /// Takes the spread from a population, by its upper tail, or by its lower one.
+    #[must_use]
+    pub fn fit(rows: &[Row], upper: bool) -> Self {
+        let usable: Vec<&Row> = rows
+            .iter()
+            .filter(|row| row.n * row.expected >= LEAST_EXPECTED)
+            .collect();
+        let sign = if upper { 1.0 } else { -1.0 };
+        let beyond = |rho: f64| {
+            let count = usable
+                .iter()
+                .filter(|row| sign * row.z(rho) > TENTH)
+                .count();
+            count as f64 > BEYOND * usable.len() as f64
+        };
+        if usable.is_empty() || !beyond(LEAST_RHO) {
+            return Self { rho: LEAST_RHO };
+        }
+        let (mut low, mut high) = (LEAST_RHO, 0.9);
+        for _ in 0..16 {
+            let middle = libm::sqrt(low * high);
+            if beyond(middle) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        Self { rho: high }
+    }
+
+    /// The correlation between two events of one affiliate.
+    #[must_use]
+    pub const fn rho(self) -> f64 {
+        self.rho
+    }
+
+    /// The probability that an honest affiliate has so many or more.
+    #[must_use]
+    pub fn upper(self, row: &Row) -> f64 {
+        let z = row.z(self.rho);
+        if z < 1.5 {
+            normal_upper(z)
+        } else {
+            beta_binomial_upper(row.k, row.n, clamp(row.expected), self.rho)
+        }
+    }
+
+    /// The probability that an honest affiliate has so few or fewer.
+    #[must_use]
+    pub fn lower(self, row: &Row) -> f64 {
+        let z = row.z(self.rho);
+        if z > -1.5 {
+            normal_upper(-z)
+        } else {
+            beta_binomial_lower(row.k, row.n, clamp(row.expected), self.rho)
+        }
+    }
+}
+
+fn clamp(share: f64) -> f64 {
+    share.clamp(1e-6, 1.0 - 1e-6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows whose shares differ by half up and down.
+    fn spread(count: usize) -> Vec<Row> {
+        (0..count)
+            .map(|i| {
+                let own = 0.02 + 0.02 * (i % 21) as f64 / 20.0;
+                Row {
+                    k: libm::round(1_000.0 * own),
+                    n: 1_000.0,
+                    expected: 0.03,
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn honest_differences_are_no_surprise_and_a_multiple_is_one() {
+        let rows = spread(210);
+        let shares = Shares::fit(&rows, true);
+        assert!(shares.rho() > LEAST_RHO);
+        let smallest = rows.iter().map(|row| shares.upper(row)).fold(1.0, f64::min);
+        assert!(smallest > 0.01, "{smallest}");
+        let odd = Row {
+            k: 150.0,
+            n: 1_000.0,
+            expected: 0.03,
+        };
+        assert!(shares.upper(&odd) < 1e-6, "{}", shares.upper(&odd));
+        let none = Row { k: 0.0, ..odd };
+        assert!(Shares::fit(&rows, false).lower(&none) < 1e-3);
+    }
+
+    #[test]
+    fn a_few_bad_ones_do_not_hide_themselves() {
+        let mut rows = spread(200);
+        rows.extend((0..8).map(|_| Row {
+            k: 300.0,
+            n: 1_000.0,
+            expected: 0.03,
+        }));
+        let shares = Shares::fit(&rows, true);
+        assert!(shares.upper(&rows[203]) < 1e-6);
+    }
+}
