@@ -12,13 +12,17 @@
     reason = "statistics of traffic; amounts of money stay whole micro-units"
 )]
 
+pub mod act;
+mod engine;
 mod event;
 pub mod lists;
 pub mod score;
 pub mod features;
 pub mod stats;
 mod typology;
+pub mod verdict;
 
+pub use engine::{Effect, Engine, NotAState};
 pub use event::{
     Affiliate, Conversion, Enrolment, Event, Mark, Marks, Merchant, Refusal, RefusalKind, Return,
     Token, Touch, TouchKind,

@@ -81,6 +81,21 @@ impl Mixture {
         }
     }
 
+    /// The bins in which, at this share, at least `least` of the counts are the other histogram's: one bit each.
+    #[must_use]
+    pub fn suspects(reference: &[f64], other: &[f64], share: f64, least: f64) -> u32 {
+        let (reference, other) = (normal(reference), normal(other));
+        reference
+            .iter()
+            .zip(&other)
+            .enumerate()
+            .filter(|(_, (own, other))| {
+                let foreign = share * *other;
+                foreign > 0.0 && foreign >= least * ((1.0 - share) * *own + foreign)
+            })
+            .fold(0, |bins, (bin, _)| bins | 1 << bin.min(31))
+    }
+
     /// ln likelihood ratio of the best share, and that share. `weight` is the part of its counts that are independent of each
     /// other.
     #[must_use]

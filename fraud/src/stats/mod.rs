@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Mixture`] | the merchant's own histogram, and a share of another one | times and hours |
 //! | [`Shares`] | a share that differs between honest affiliates: beta-binomial | rates of every kind |
-//! | [`by_volume`] | affiliates of about the same volume: median and MAD | duplicates, regular gaps |
+//! | [`ByVolume`] | affiliates of about the same volume: median and MAD | duplicates, regular gaps |
 //! | [`benjamini_hochberg`] | all tests of a day together | the share of false flags |
 
 mod discovery;
@@ -15,6 +15,6 @@ mod tail;
 
 pub use discovery::benjamini_hochberg;
 pub use mixture::{Mixture, Surface, calibrate};
-pub use robust::{by_volume, entropy, median};
+pub use robust::{ByVolume, entropy, median};
 pub use share::{Row, Shares};
 pub use tail::{fisher, normal_upper};

@@ -1,5 +1,7 @@
 //! Medians, what is odd among its like, and how spread a histogram is.
 
+use serde::{Deserialize, Serialize};
+
 /// The median; 0 of nothing. Reorders.
 #[must_use]
 pub fn median(values: &mut [f64]) -> f64 {
@@ -10,24 +12,51 @@ pub fn median(values: &mut [f64]) -> f64 {
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Robust z of each value among those of about the same volume: distance from the median in units of 1.4826 MAD, by tenths of
-/// the volume. `floor` is the smallest unit, for populations that hardly differ.
-#[must_use]
-pub fn by_volume(values: &[f64], volumes: &[f64], floor: f64) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len().min(volumes.len())).collect();
-    order.sort_by(|a, b| volumes[*a].total_cmp(&volumes[*b]).then(a.cmp(b)));
-    let mut z = vec![0.0; values.len()];
-    let size = order.len().div_ceil(10).max(1);
-    for decile in order.chunks(size) {
-        let mut peers: Vec<f64> = decile.iter().map(|i| values[*i]).collect();
-        let center = median(&mut peers);
-        let mut away: Vec<f64> = peers.iter().map(|value| (value - center).abs()).collect();
-        let unit = (1.482_6 * median(&mut away)).max(floor);
-        for i in decile {
-            z[*i] = (values[*i] - center) / unit;
+/// What is usual at each volume: median and 1.4826 MAD by tenths of the volume.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ByVolume {
+    tenths: Vec<Tenth>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Tenth {
+    up_to: f64,
+    center: f64,
+    unit: f64,
+}
+
+impl ByVolume {
+    /// From a population of (volume, value). `floor` is the smallest unit, for populations that hardly differ.
+    #[must_use]
+    pub fn fit(population: &[(f64, f64)], floor: f64) -> Self {
+        let mut sorted = population.to_vec();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let size = sorted.len().div_ceil(10).max(1);
+        let tenths = sorted.chunks(size).map(|tenth| {
+            let mut values: Vec<f64> = tenth.iter().map(|(_, value)| *value).collect();
+            let center = median(&mut values);
+            let mut away: Vec<f64> = values.iter().map(|value| (value - center).abs()).collect();
+            Tenth {
+                up_to: tenth.last().map_or(f64::INFINITY, |(volume, _)| *volume),
+                center,
+                unit: (1.482_6 * median(&mut away)).max(floor),
+            }
+        });
+        Self {
+            tenths: tenths.collect(),
         }
     }
-    z
+
+    /// Robust z of a value among those of about its volume, and what is usual there; 0 among nobody.
+    #[must_use]
+    pub fn z(&self, volume: f64, value: f64) -> (f64, f64) {
+        let at = self.tenths.partition_point(|tenth| tenth.up_to < volume);
+        self.tenths
+            .get(at.min(self.tenths.len().saturating_sub(1)))
+            .map_or((0.0, 0.0), |tenth| {
+                ((value - tenth.center) / tenth.unit, tenth.center)
+            })
+    }
 }
 
 /// Entropy of a histogram in bits, with the correction of Miller and Madow for few counts.
@@ -55,16 +84,20 @@ mod tests {
 
     #[test]
     fn one_that_is_odd_among_its_like_stands_out() {
-        let volumes: Vec<f64> = (0..100).map(f64::from).collect();
-        let mut values: Vec<f64> = volumes
-            .iter()
-            .map(|v| v + f64::from(*v as u8 % 3))
+        let mut population: Vec<(f64, f64)> = (0..100_u8)
+            .map(|i| (f64::from(i), f64::from(i) + f64::from(i % 3)))
             .collect();
-        values[55] += 40.0;
-        let z = by_volume(&values, &volumes, 0.1);
+        population[55].1 += 40.0;
+        let usual = ByVolume::fit(&population, 0.1);
+        let z: Vec<f64> = population
+            .iter()
+            .map(|(volume, value)| usual.z(*volume, *value).0)
+            .collect();
         let largest = (0..100).max_by(|a, b| z[*a].total_cmp(&z[*b]));
         assert_eq!(largest, Some(55));
         assert!(z[55] > 5.0);
+        assert!(usual.z(1e9, 0.0).0 < -5.0, "beyond the largest volume");
+        assert!(ByVolume::default().z(1.0, 1.0).0.abs() < 1e-12);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The correlation is the smallest one at which no more than a tenth of the population lies in its own upper tenth. So honest
 //! differences are no surprise, and a few percent of bad ones do not hide themselves.
 
+use serde::{Deserialize, Serialize};
+
 use super::tail::{beta_binomial_lower, beta_binomial_upper, normal_upper};
 
 /// So much of the population may lie beyond its own point.
@@ -38,9 +40,15 @@ impl Row {
 }
 
 /// How much shares differ in a population.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shares {
     rho: f64,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { rho: LEAST_RHO }
+    }
 }
 
 impl Shares {

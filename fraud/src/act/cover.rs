@@ -1,0 +1,99 @@
+//! Which conversions a flag is about.
+
+use serde::{Deserialize, Serialize};
+
+use super::flag::{Flag, FlagKey};
+use crate::{
+    event::{Conversion, Mark, Marks},
+    features::{Pair, is_late, time_bin},
+    typology::Typology,
+    verdict::Signal,
+};
+
+/// What is kept of a conversion until its commission locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Whose, at which merchant.
+    pub pair: Pair,
+    /// When it was made, in milliseconds UTC.
+    pub at_ms: i64,
+    /// When its commission locks, in milliseconds UTC.
+    pub locks_ms: i64,
+    /// Its commission, in micro-units.
+    pub commission_micros: i64,
+    /// It waits.
+    pub held: bool,
+    /// It came back.
+    pub(crate) returned: bool,
+    pub(crate) payment: u64,
+    pub(crate) own: bool,
+    pub(crate) shared_payment: bool,
+    late: bool,
+    preceded: bool,
+    time_bin: u8,
+    marks: Marks,
+}
+
+impl Kept {
+    pub(crate) fn new(conversion: &Conversion, own: bool, shared_payment: bool) -> Self {
+        Self {
+            pair: Pair {
+                affiliate: conversion.affiliate,
+                merchant: conversion.merchant,
+            },
+            at_ms: conversion.at_ms,
+            locks_ms: conversion.locks_ms,
+            commission_micros: conversion.commission_micros,
+            held: false,
+            returned: false,
+            payment: conversion.payment.map_or(0, u64::from),
+            own,
+            shared_payment,
+            late: is_late(conversion),
+            preceded: conversion.other_before,
+            time_bin: time_bin(conversion.at_ms - conversion.touched_ms) as u8,
+            marks: conversion.marks,
+        }
+    }
+
+    /// Whether the conversion is one of those that the flag's scheme makes.
+    pub(crate) fn is_covered(&self, key: &FlagKey, flag: &Flag) -> bool {
+        if key.pair != self.pair {
+            return false;
+        }
+        let says = |signal| {
+            flag.verdict
+                .evidence
+                .iter()
+                .any(|evidence| evidence.signal == signal)
+        };
+        let timed = flag.verdict.time_bins & 1 << self.time_bin.min(31) != 0;
+        match key.typology {
+            Typology::DeclaredBot => {
+                self.marks.has(Mark::DeclaredBot) || self.marks.has(Mark::DataCentre)
+            }
+            Typology::CookieStuffing => self.marks.has(Mark::NoNavigation),
+            Typology::BannedSource => {
+                self.marks.has(Mark::PaidClick) || self.marks.has(Mark::BannedReferrer)
+            }
+            Typology::ClickFlood => timed,
+            Typology::ClickInjection => {
+                timed || self.late || (says(Signal::Preceded) && self.preceded)
+            }
+            Typology::CouponHijack => self.late && self.preceded,
+            Typology::SelfReferral => self.own || self.shared_payment,
+            // A person who is not who they say earns nothing at all.
+            Typology::DuplicateIdentity => true,
+            Typology::FakeConversion => {
+                self.returned
+                    || self.marks.has(Mark::DisposableMail)
+                    || self.marks.has(Mark::NewCustomer)
+            }
+            // These earn nothing that was accepted: clicks alone are not paid, and refused conversions neither.
+            Typology::MasqueradingBot
+            | Typology::ClickDuplicate
+            | Typology::ForgedPostback
+            | Typology::LowQuality => false,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Verdicts: banded, with their evidence in words, and "insufficient evidence" among them.
+//!
+//! Every pair of affiliate and merchant is judged, and every affiliate over all its merchants, against what is usual; all
+//! these tests of a day are one family under Benjamini-Hochberg control. Holds nothing itself: [`crate::act`] does.
+
+mod context;
+mod reference;
+mod scheme;
+mod signal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use context::{Context, Subject};
+pub use signal::{Evidence, Signal};
+
+use crate::{
+    event::Affiliate,
+    features::{Features, Pair},
+    stats::benjamini_hochberg,
+    typology::Typology,
+};
+use scheme::{Finding, explains, findings};
+
+/// How sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Band {
+    /// Too little traffic to say anything.
+    InsufficientEvidence,
+    /// Nothing odd.
+    Clear,
+    /// Odd, not more.
+    Watch,
+    /// A person should look.
+    Flag,
+    /// So sure that the money waits until a person looked.
+    Hold,
+}
+
+/// Where the bands begin. A part of the rules' version.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Share of false ones among those watched.
+    pub watch_q: f64,
+    /// Share of false ones among those flagged in one day.
+    pub flag_q: f64,
+    /// Share of false ones among those held in one day.
+    pub hold_q: f64,
+    /// An affiliate of whose traffic less than this is a scheme's is not flagged, however sure.
+    pub least_share: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            watch_q: 0.1,
+            flag_q: 0.002,
+            hold_q: 0.001,
+            least_share: 0.03,
+        }
+    }
+}
+
+/// What is said of one pair and one scheme.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Who, at which merchant.
+    pub pair: Pair,
+    /// Which scheme.
+    pub typology: Typology,
+    /// How sure.
+    pub band: Band,
+    /// How probable as much or more is with an honest affiliate.
+    pub p_value: f64,
+    /// Part of the traffic that is the scheme's, about.
+    pub share: f64,
+    /// The bins of click-to-conversion times in which the scheme's conversions are; none: not told by time.
+    pub time_bins: u32,
+    /// What speaks for it, the strongest first.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A day's verdicts: WATCH and above, by p-value; all other pairs are CLEAR, or too small to say.
+#[derive(Debug, Clone, Default)]
+pub struct Assessment {
+    /// WATCH, FLAG and HOLD.
+    pub verdicts: Vec<Verdict>,
+    /// Pairs without a verdict above CLEAR.
+    pub clear: usize,
+    /// Pairs with too little traffic.
+    pub insufficient: usize,
+    /// What was usual.
+    pub context: Context,
+}
+
+/// Judges everybody at an instant. `flagged` affiliates are left out of what is usual.
+#[must_use]
+pub fn assess(
+    features: &Features,
+    at_ms: i64,
+    thresholds: &Thresholds,
+    flagged: &BTreeSet<Affiliate>,
+) -> Assessment {
+    let pairs = features.pairs(at_ms);
+    let (context, subjects) = Context::take(&pairs, flagged, |affiliate| {
+        features.identities().vertical(affiliate)
+    });
+    let mut all: Vec<(Subject, Finding)> = Vec::new();
+    for (subject, evidence) in &subjects {
+        all.extend(
+            findings(evidence)
+                .into_iter()
+                .map(|finding| (*subject, finding)),
+        );
+    }
+    let p_values: Vec<f64> = all.iter().map(|(_, finding)| finding.p_value).collect();
+    let bound = |q| benjamini_hochberg(&p_values, p_values.len(), q);
+    let bounds = [
+        (Band::Hold, bound(thresholds.hold_q)),
+        (Band::Flag, bound(thresholds.flag_q)),
+        (Band::Watch, bound(thresholds.watch_q)),
+    ];
+    let band = |finding: &Finding| {
+        let found = bounds
+            .iter()
+            .find(|(_, bound)| finding.p_value <= *bound)
+            .map_or(Band::Clear, |(band, _)| *band);
+        if finding.share < thresholds.least_share {
+            found.min(Band::Watch)
+        } else {
+            found
+        }
+    };
+    let mut by_affiliate: BTreeMap<Affiliate, Vec<(Subject, Finding, Band)>> = BTreeMap::new();
+    for (subject, finding) in all {
+        let band = band(&finding);
+        if band > Band::Clear {
+            by_affiliate
+                .entry(subject.affiliate)
+                .or_default()
+                .push((subject, finding, band));
+        }
+    }
+    let mut verdicts: BTreeMap<(Pair, Typology), Verdict> = BTreeMap::new();
+    for found in by_affiliate.into_values() {
+        for (subject, finding, band) in unexplained(found) {
+            for pair in members(subject, &pairs, &subjects, &finding) {
+                let verdict = Verdict {
+                    pair,
+                    typology: finding.typology,
+                    band,
+                    p_value: finding.p_value,
+                    share: finding.share,
+                    time_bins: time_bins(&context, pair, &finding),
+                    evidence: finding.evidence.clone(),
+                };
+                verdicts
+                    .entry((pair, finding.typology))
+                    .and_modify(|held| {
+                        if verdict.p_value < held.p_value {
+                            *held = verdict.clone();
+                        }
+                    })
+                    .or_insert(verdict);
+            }
+        }
+    }
+    let odd: BTreeSet<Pair> = verdicts.keys().map(|(pair, _)| *pair).collect();
+    let insufficient = pairs
+        .iter()
+        .filter(|(pair, profile)| !odd.contains(pair) && !context::is_enough(profile))
+        .count();
+    let mut verdicts: Vec<Verdict> = verdicts.into_values().collect();
+    verdicts.sort_by(|a, b| {
+        a.p_value
+            .total_cmp(&b.p_value)
+            .then(a.pair.cmp(&b.pair))
+            .then(a.typology.cmp(&b.typology))
+    });
+    Assessment {
+        clear: pairs.len() - odd.len() - insufficient,
+        insufficient,
+        verdicts,
+        context,
+    }
+}
+
+/// An affiliate's findings without those that are side effects of a surer one.
+fn unexplained(found: Vec<(Subject, Finding, Band)>) -> Vec<(Subject, Finding, Band)> {
+    let causes: BTreeSet<Typology> = found
+        .iter()
+        .filter(|(.., band)| *band >= Band::Flag)
+        .map(|(_, finding, _)| finding.typology)
+        .collect();
+    found
+        .into_iter()
+        .filter(|(_, finding, _)| {
+            !causes
+                .iter()
+                .any(|cause| explains(*cause, finding.typology))
+        })
+        .collect()
+}
+
+/// The pairs that a finding is about: of an affiliate's, those that show the same themselves.
+fn members(
+    subject: Subject,
+    pairs: &[(Pair, crate::features::Profile)],
+    subjects: &[(Subject, Vec<Evidence>)],
+    finding: &Finding,
+) -> Vec<Pair> {
+    let affiliate = subject.affiliate;
+    if let Some(merchant) = subject.merchant {
+        return vec![Pair {
+            affiliate,
+            merchant,
+        }];
+    }
+    let Some(strongest) = finding.evidence.first() else {
+        return Vec::new();
+    };
+    let start = pairs.partition_point(|(pair, _)| pair.affiliate < affiliate);
+    pairs[start..]
+        .iter()
+        .zip(&subjects[start..])
+        .take_while(|((pair, _), _)| pair.affiliate == affiliate)
+        .filter(|(_, (_, evidence))| {
+            evidence
+                .iter()
+                .find(|own| own.signal == strongest.signal)
+                .is_none_or(|own| own.excess() > 0.0)
+        })
+        .map(|((pair, _), _)| *pair)
+        .collect()
+}
+
+fn time_bins(context: &Context, pair: Pair, finding: &Finding) -> u32 {
+    finding.evidence.iter().fold(0, |bins, evidence| {
+        bins | context.suspect_bins(pair.merchant, evidence.signal, evidence.observed)
+    })
+}

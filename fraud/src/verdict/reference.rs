@@ -1,0 +1,245 @@
+//! What is usual at a merchant: shares, times and hours, of everybody but those who are flagged, and nobody counting more than
+//! three times the median.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::signal::{SHARES, Whole};
+use crate::{
+    event::{Affiliate, Merchant},
+    features::{Pair, Profile, TIME_BINS, Tally, time_edges},
+    stats::{Mixture, median},
+};
+
+/// Purchases faster than this are a spike, in milliseconds.
+const SPIKE_MS: i64 = 10_000;
+/// The window's last bin has no end; it counts as a day and a half per bin behind it.
+const LAST_BIN_MS: f64 = 11.0 * 86_400_000.0;
+/// A merchant with fewer than so many clicks or conversions leans on the alliance.
+const LEAN: [f64; 2] = [500.0, 40.0];
+
+/// What is usual at one merchant.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reference {
+    pub(super) shares: [f64; SHARES.len()],
+    pub(super) times: Vec<f64>,
+    pub(super) hours: Vec<f64>,
+    last_bin: usize,
+}
+
+/// The mixtures of one merchant, made from its reference.
+#[derive(Debug, Clone)]
+pub(super) struct Mixtures {
+    pub(super) flood: Mixture,
+    pub(super) spike: Mixture,
+    pub(super) flat: Mixture,
+}
+
+/// What is usual at each merchant, and how much kinds of sites differ.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct References {
+    merchants: BTreeMap<Merchant, Reference>,
+    overall: Reference,
+    /// By kind of site: how many times the usual share.
+    verticals: BTreeMap<u8, [f64; SHARES.len()]>,
+}
+
+impl References {
+    pub(super) fn take(
+        pairs: &[(Pair, Profile)],
+        flagged: &BTreeSet<Affiliate>,
+        vertical: impl Fn(Affiliate) -> u8,
+    ) -> Self {
+        let mut of: BTreeMap<Merchant, Vec<&Profile>> = BTreeMap::new();
+        let honest = || {
+            pairs
+                .iter()
+                .filter(|(pair, _)| !flagged.contains(&pair.affiliate))
+        };
+        for (pair, profile) in honest() {
+            of.entry(pair.merchant).or_default().push(profile);
+        }
+        let all: Vec<&Profile> = honest().map(|(_, profile)| profile).collect();
+        let overall = Reference::take(&all, None);
+        let merchants = of
+            .into_iter()
+            .map(|(merchant, profiles)| (merchant, Reference::take(&profiles, Some(&overall))))
+            .collect();
+        let mut references = Self {
+            merchants,
+            overall,
+            verticals: BTreeMap::new(),
+        };
+        references.verticals = references.multiples(honest(), vertical);
+        references
+    }
+
+    /// Observed over expected by kind of site, leaning on 1.
+    fn multiples<'a>(
+        &self,
+        honest: impl Iterator<Item = &'a (Pair, Profile)>,
+        vertical: impl Fn(Affiliate) -> u8,
+    ) -> BTreeMap<u8, [f64; SHARES.len()]> {
+        let mut sums: BTreeMap<u8, [(f64, f64); SHARES.len()]> = BTreeMap::new();
+        for (pair, profile) in honest {
+            let reference = self.of(pair.merchant);
+            let sums = sums.entry(vertical(pair.affiliate)).or_default();
+            for (at, (_, part, whole)) in SHARES.iter().enumerate() {
+                let n = whole.of(profile);
+                // One site of the kind must not decide what is usual for the kind.
+                let weight = (2_000.0 / n.max(1.0)).min(1.0);
+                sums[at].0 += weight * f64::from(profile.tally(*part));
+                sums[at].1 += weight * n * reference.shares[at];
+            }
+        }
+        sums.into_iter()
+            .map(|(vertical, sums)| {
+                (
+                    vertical,
+                    sums.map(|(k, e)| ((k + 5.0) / (e + 5.0)).clamp(0.05, 20.0)),
+                )
+            })
+            .collect()
+    }
+
+    pub(super) fn of(&self, merchant: Merchant) -> &Reference {
+        self.merchants.get(&merchant).unwrap_or(&self.overall)
+    }
+
+    /// The share that is expected of a site of this kind at the merchant.
+    pub(super) fn expected(&self, merchant: Merchant, vertical: u8, at: usize) -> f64 {
+        let multiple = self.verticals.get(&vertical).map_or(1.0, |all| all[at]);
+        (self.of(merchant).shares[at] * multiple).clamp(1e-4, 0.95)
+    }
+
+    pub(super) fn mixtures(&self) -> BTreeMap<Merchant, Mixtures> {
+        self.merchants
+            .iter()
+            .map(|(merchant, reference)| (*merchant, reference.mixtures()))
+            .collect()
+    }
+}
+
+impl Reference {
+    fn take(profiles: &[&Profile], lean: Option<&Self>) -> Self {
+        let weights = |whole: Whole| {
+            let mut sizes: Vec<f64> = profiles
+                .iter()
+                .map(|profile| whole.of(profile))
+                .filter(|n| *n > 0.0)
+                .collect();
+            let most = 3.0 * median(&mut sizes);
+            move |profile: &Profile| (most / whole.of(profile).max(1.0)).min(1.0)
+        };
+        let by_clicks = weights(Whole::Clicks);
+        let by_conversions = weights(Whole::Conversions);
+        let by_attempts = weights(Whole::Attempts);
+        let mut shares = [0.0; SHARES.len()];
+        for (at, (_, part, whole)) in SHARES.iter().enumerate() {
+            let (mut k, mut n) = lean.map_or((0.5, 50.0), |overall| {
+                let by = LEAN[usize::from(*whole != Whole::Clicks)];
+                (by * overall.shares[at], by)
+            });
+            for profile in profiles {
+                let weight = match whole {
+                    Whole::Clicks => by_clicks(profile),
+                    Whole::Conversions => by_conversions(profile),
+                    Whole::Attempts => by_attempts(profile),
+                };
+                k += weight * f64::from(profile.tally(*part));
+                n += weight * whole.of(profile);
+            }
+            shares[at] = k / n;
+        }
+        let times = histogram(
+            profiles,
+            |profile| &profile.times()[..],
+            &by_conversions,
+            lean.map(|overall| (&overall.times[..], LEAN[1])),
+        );
+        let hours = histogram(
+            profiles,
+            |profile| &profile.hours()[..],
+            &by_clicks,
+            lean.map(|overall| (&overall.hours[..], LEAN[0])),
+        );
+        let seen = |bin: &usize| {
+            profiles
+                .iter()
+                .any(|profile| profile.times().get(*bin).is_some_and(|count| *count > 0))
+        };
+        Self {
+            shares,
+            times,
+            hours,
+            last_bin: (0..TIME_BINS).rev().find(seen).unwrap_or(TIME_BINS - 1),
+        }
+    }
+
+    /// Any time of the window.
+    pub(super) fn flood(&self) -> Vec<f64> {
+        let edges = time_edges();
+        (0..TIME_BINS)
+            .map(|bin| match edges.get(bin + 1) {
+                _ if bin > self.last_bin => 0.0,
+                Some(end) => (end - edges[bin]) as f64,
+                None => LAST_BIN_MS,
+            })
+            .collect()
+    }
+
+    /// The first seconds.
+    pub(super) fn spike() -> Vec<f64> {
+        let edges = time_edges();
+        (0..TIME_BINS)
+            .map(|bin| {
+                let end = edges
+                    .get(bin + 1)
+                    .copied()
+                    .unwrap_or(i64::MAX)
+                    .min(SPIKE_MS);
+                (end - edges[bin]).max(0) as f64
+            })
+            .collect()
+    }
+
+    fn mixtures(&self) -> Mixtures {
+        Mixtures {
+            flood: Mixture::new(&self.times, &self.flood(), 2, false),
+            spike: Mixture::new(&self.times, &Self::spike(), 2, false),
+            flat: Mixture::new(&self.hours, &[1.0; 24], 2, true),
+        }
+    }
+}
+
+/// A weighted sum of histograms as probabilities, none of them 0, leaning on another one with a weight in counts.
+fn histogram<'a>(
+    profiles: &[&'a Profile],
+    cells: impl Fn(&'a Profile) -> &'a [u16],
+    weight: impl Fn(&Profile) -> f64,
+    lean: Option<(&[f64], f64)>,
+) -> Vec<f64> {
+    let mut sum: Vec<f64> = Vec::new();
+    for profile in profiles {
+        let weight = weight(profile);
+        let cells = cells(profile);
+        sum.resize(cells.len(), 0.2);
+        for (sum, cell) in sum.iter_mut().zip(cells) {
+            *sum += weight * f64::from(*cell);
+        }
+    }
+    if let Some((overall, by)) = lean {
+        sum.resize(overall.len(), 0.2);
+        for (sum, cell) in sum.iter_mut().zip(overall) {
+            *sum += by * cell;
+        }
+    }
+    let total: f64 = sum.iter().sum();
+    sum.iter().map(|cell| cell / total.max(1e-9)).collect()
+}
+
+/// Clicks of a profile.
+pub(super) fn clicks(profile: &Profile) -> f64 {
+    f64::from(profile.tally(Tally::Clicks))
+}

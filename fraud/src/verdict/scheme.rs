@@ -1,0 +1,172 @@
+//! From statistics to named schemes: which ones speak for which scheme, how they add up, and which scheme explains another away.
+
+use super::signal::{Evidence, Signal};
+use crate::{stats::fisher, typology::Typology};
+
+/// Statistics that speak for a scheme: each alone, and together.
+struct Pattern {
+    typology: Typology,
+    /// Any of these is enough.
+    alone: &'static [Signal],
+    /// These count together (Fisher), where the first of them is odd by itself.
+    together: &'static [Signal],
+    /// A scheme that is odd leaves these without weight: they are its side effects.
+    explained_by: &'static [Typology],
+}
+
+const PATTERNS: [Pattern; 12] = [
+    Pattern {
+        typology: Typology::DeclaredBot,
+        alone: &[Signal::Automated],
+        together: &[],
+        explained_by: &[],
+    },
+    Pattern {
+        typology: Typology::CookieStuffing,
+        alone: &[Signal::NoNavigation],
+        together: &[],
+        explained_by: &[],
+    },
+    Pattern {
+        typology: Typology::BannedSource,
+        alone: &[Signal::Banned],
+        together: &[],
+        explained_by: &[],
+    },
+    Pattern {
+        typology: Typology::ForgedPostback,
+        alone: &[Signal::Refused],
+        together: &[],
+        explained_by: &[],
+    },
+    Pattern {
+        typology: Typology::CouponHijack,
+        alone: &[Signal::Overwritten],
+        together: &[],
+        explained_by: &[],
+    },
+    Pattern {
+        typology: Typology::SelfReferral,
+        alone: &[Signal::OwnPurchases, Signal::SharedPayments],
+        together: &[Signal::OwnPurchases, Signal::SharedPayments],
+        explained_by: &[],
+    },
+    Pattern {
+        typology: Typology::ClickDuplicate,
+        alone: &[Signal::Duplicates],
+        together: &[],
+        explained_by: &[Typology::DeclaredBot],
+    },
+    Pattern {
+        typology: Typology::ClickInjection,
+        alone: &[Signal::TimesSpike, Signal::LateTouches],
+        together: &[Signal::Preceded, Signal::RateHigh],
+        explained_by: &[Typology::CouponHijack, Typology::SelfReferral],
+    },
+    Pattern {
+        typology: Typology::ClickFlood,
+        alone: &[Signal::TimesFlood],
+        together: &[Signal::TimesFlood, Signal::RateLow],
+        explained_by: &[Typology::CookieStuffing],
+    },
+    Pattern {
+        typology: Typology::FakeConversion,
+        alone: &[Signal::DisposableMail, Signal::Returned],
+        together: &[Signal::Returned, Signal::DisposableMail, Signal::RateHigh],
+        explained_by: &[Typology::SelfReferral],
+    },
+    Pattern {
+        typology: Typology::MasqueradingBot,
+        alone: &[
+            Signal::HoursFlat,
+            Signal::BarrenPrefixes,
+            Signal::RareAgents,
+        ],
+        together: &[
+            Signal::HoursFlat,
+            Signal::BarrenPrefixes,
+            Signal::RareAgents,
+            Signal::RegularGaps,
+            Signal::RateLow,
+        ],
+        explained_by: &[
+            Typology::DeclaredBot,
+            Typology::ClickFlood,
+            Typology::CookieStuffing,
+            Typology::ClickDuplicate,
+        ],
+    },
+    Pattern {
+        typology: Typology::LowQuality,
+        alone: &[Signal::PartReturned],
+        together: &[],
+        explained_by: &[Typology::FakeConversion, Typology::SelfReferral],
+    },
+];
+
+/// The first of several statistics is odd by itself below this.
+const ODD: f64 = 0.1;
+
+/// What the statistics say of one scheme.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finding {
+    pub(super) typology: Typology,
+    pub(super) p_value: f64,
+    /// Part of the traffic that is the scheme's.
+    pub(super) share: f64,
+    /// What speaks for it, the strongest first.
+    pub(super) evidence: Vec<Evidence>,
+}
+
+/// Every scheme for which enough was counted, in the order of the patterns.
+pub(super) fn findings(evidence: &[Evidence]) -> Vec<Finding> {
+    PATTERNS
+        .iter()
+        .filter_map(|pattern| pattern.finding(evidence))
+        .collect()
+}
+
+/// Whether one of the schemes is a side effect of another one.
+pub(super) fn explains(cause: Typology, effect: Typology) -> bool {
+    PATTERNS
+        .iter()
+        .any(|pattern| pattern.typology == effect && pattern.explained_by.contains(&cause))
+}
+
+impl Pattern {
+    fn finding(&self, evidence: &[Evidence]) -> Option<Finding> {
+        let get = |signal: &Signal| evidence.iter().find(|found| found.signal == *signal);
+        let mut ways: Vec<f64> = self
+            .alone
+            .iter()
+            .filter_map(get)
+            .map(|found| found.p_value)
+            .collect();
+        let together: Vec<&Evidence> = self.together.iter().filter_map(get).collect();
+        if together.len() > 1 && together.iter().any(|found| found.p_value < ODD) {
+            let p_values: Vec<f64> = together.iter().map(|found| found.p_value).collect();
+            ways.push(fisher(&p_values));
+        }
+        let smallest = ways.iter().copied().reduce(f64::min)?;
+        let mut speaking: Vec<Evidence> = self
+            .alone
+            .iter()
+            .chain(self.together)
+            .filter_map(get)
+            .filter(|found| found.p_value < ODD)
+            .copied()
+            .collect();
+        speaking.sort_by(|a, b| {
+            a.p_value
+                .total_cmp(&b.p_value)
+                .then(a.signal.cmp(&b.signal))
+        });
+        speaking.dedup_by_key(|found| found.signal);
+        Some(Finding {
+            typology: self.typology,
+            p_value: (smallest * ways.len() as f64).min(1.0),
+            share: speaking.iter().map(Evidence::excess).fold(0.0, f64::max),
+            evidence: speaking,
+        })
+    }
+}
