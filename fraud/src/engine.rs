@@ -126,7 +126,7 @@ impl Engine {
         let mut assessment = assess(&self.features, at_ms, &self.rules.thresholds, &flagged);
         let mut verdicts = self.identity_verdicts(at_ms);
         verdicts.append(&mut assessment.verdicts);
-        self.raise(&verdicts, at_ms, &flagged);
+        self.raise(&verdicts, at_ms);
         assessment.verdicts = verdicts;
         self.context = assessment.context.clone();
         let effects = self.hold();
@@ -170,9 +170,11 @@ impl Engine {
     }
 
     /// Raises flags, no more new affiliates than the budget allows, the surest first.
-    fn raise(&mut self, verdicts: &[Verdict], at_ms: i64, flagged: &BTreeSet<Affiliate>) {
+    fn raise(&mut self, verdicts: &[Verdict], at_ms: i64) {
         let all = self.affiliates.len() as u64;
         let budget = (all * u64::from(self.rules.alert_budget_bps)).div_ceil(10_000) as usize;
+        // One whose case ended well was flagged before: it takes nothing of the budget.
+        let known: BTreeSet<Affiliate> = self.flags.keys().map(|key| key.pair.affiliate).collect();
         let mut new: BTreeSet<Affiliate> = BTreeSet::new();
         let mut sure: BTreeSet<FlagKey> = BTreeSet::new();
         for verdict in verdicts {
@@ -181,7 +183,7 @@ impl Engine {
                 continue;
             }
             let affiliate = verdict.pair.affiliate;
-            if !flagged.contains(&affiliate) && !new.contains(&affiliate) {
+            if !known.contains(&affiliate) && !new.contains(&affiliate) {
                 if new.len() >= budget {
                     continue;
                 }
@@ -346,7 +348,8 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// The state as bytes: the same state gives the same bytes.
+    /// The state as bytes: the same state gives the same bytes. (Writing to memory does not fail; were it to, the empty bytes
+    /// would be refused by [`Self::restore`].)
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
         postcard::to_stdvec(self).unwrap_or_default()

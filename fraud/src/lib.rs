@@ -18,6 +18,7 @@ mod event;
 pub mod lists;
 pub mod score;
 pub mod features;
+pub mod simulate;
 pub mod stats;
 mod typology;
 pub mod verdict;

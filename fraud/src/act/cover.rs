@@ -34,6 +34,9 @@ pub struct Kept {
     marks: Marks,
 }
 
+/// Where so much of the traffic is the scheme's and its conversions cannot be told from others, all of them wait.
+const ALL: f64 = 0.3;
+
 impl Kept {
     pub(crate) fn new(conversion: &Conversion, own: bool, shared_payment: bool) -> Self {
         Self {
@@ -78,7 +81,9 @@ impl Kept {
             }
             Typology::ClickFlood => timed,
             Typology::ClickInjection => {
-                timed || self.late || (says(Signal::Preceded) && self.preceded)
+                // Too many buy, at honest times: which ones is not to be told, so where they are many all of them wait.
+                let bought = says(Signal::RateHigh) && says(Signal::Preceded);
+                timed || self.late || (bought && (self.preceded || flag.verdict.share >= ALL))
             }
             Typology::CouponHijack => self.late && self.preceded,
             Typology::SelfReferral => self.own || self.shared_payment,

@@ -139,8 +139,9 @@ impl Features {
                 u64::from,
             );
             if touch.device.is_some() || touch.address.is_some() {
-                let last = self.clicks.replace(mix(visitor) ^ pair.key(), touch.at_ms);
-                facts.duplicate = last.is_some_and(|last| touch.at_ms - last < DUPLICATE_MS);
+                let row = self.clicks.row(mix(visitor) ^ pair.key(), touch.at_ms);
+                facts.duplicate = row >= 2;
+                facts.burst = row >= 3;
             }
             facts.rare_agent = match touch.agent {
                 Some(agent) => self.agents.count(agent.get()),

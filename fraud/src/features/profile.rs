@@ -31,6 +31,8 @@ pub enum Tally {
     Banned,
     /// Clicks like one in the same minute.
     Duplicate,
+    /// Clicks that are the third or later of such a row.
+    Burst,
     /// Clicks by a user agent that hardly anybody has.
     RareAgent,
     /// Clicks from prefixes that click much and never buy.
@@ -59,17 +61,16 @@ pub enum Tally {
     PartReturned,
     /// Conversions that were refused as forged or sent before.
     Refused,
-    /// Views.
-    Views,
 }
 
 /// Number of [`Tally`]s.
-pub const TALLIES: usize = Tally::Views as usize + 1;
+pub const TALLIES: usize = Tally::Refused as usize + 1;
 
 /// What a touch is, beside its own fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct TouchFacts {
     pub(super) duplicate: bool,
+    pub(super) burst: bool,
     pub(super) rare_agent: bool,
     pub(super) barren: bool,
     pub(super) crowded: bool,
@@ -149,9 +150,8 @@ impl Profile {
                 *rate = *rate * left(gap, half_life) + 1.0;
             }
         }
-        if touch.kind == TouchKind::View {
-            self.add(Tally::Views);
-        } else {
+        // Views count in the rates and the sketches only.
+        if touch.kind != TouchKind::View {
             if self.tallies[Tally::Clicks as usize] > 0 && gap >= 0 {
                 bump(&mut self.gaps, gap_bin(gap));
             }
@@ -169,6 +169,7 @@ impl Profile {
                     marks.has(Mark::PaidClick) || marks.has(Mark::BannedReferrer),
                 ),
                 (Tally::Duplicate, facts.duplicate),
+                (Tally::Burst, facts.burst),
                 (Tally::RareAgent, facts.rare_agent),
                 (Tally::Barren, facts.barren),
                 (Tally::Crowded, facts.crowded),

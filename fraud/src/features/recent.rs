@@ -45,6 +45,30 @@ impl Recent {
         None
     }
 
+    /// The how manieth of a row this is, each within [`DUPLICATE_MS`] of the one before; counts to 15.
+    #[inline]
+    pub(super) fn row(&mut self, key: u64, at_ms: i64) -> i64 {
+        let key = mix(key).max(1);
+        let place = (key >> 20) as usize & (self.sets.len() - 1);
+        let set = &mut self.sets[place];
+        if let Some(seen) = set.iter_mut().find(|seen| seen.key == key) {
+            let (last_ms, row) = (seen.value >> 4, seen.value & 15);
+            let row = if at_ms - last_ms < DUPLICATE_MS {
+                (row + 1).min(15)
+            } else {
+                1
+            };
+            seen.value = at_ms << 4 | row;
+            return row;
+        }
+        set.rotate_right(1);
+        set[0] = Seen {
+            key,
+            value: at_ms << 4 | 1,
+        };
+        1
+    }
+
     /// Whether there is a set to put something in: not so after reading bytes that are no saved state.
     pub(super) fn is_sound(&self) -> bool {
         self.sets.len().is_power_of_two()
@@ -110,6 +134,15 @@ mod tests {
             recent.replace(key, 0);
         }
         assert_eq!(recent.replace(7, 3), None);
+    }
+
+    #[test]
+    fn a_row_ends_after_a_minute() {
+        let mut recent = Recent::new(64);
+        let rows: Vec<i64> = [0, 59_999, 100_000, 160_000]
+            .map(|at_ms| recent.row(7, at_ms))
+            .to_vec();
+        assert_eq!(rows, [1, 2, 3, 1]);
     }
 
     #[test]

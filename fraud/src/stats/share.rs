@@ -1,16 +1,15 @@
 //! Shares that differ between honest affiliates: a beta-binomial whose correlation is taken from the population itself.
 //!
-//! The correlation is the smallest one at which no more than a tenth of the population lies in its own upper tenth. So honest
-//! differences are no surprise, and a few percent of bad ones do not hide themselves.
+//! The correlation is the smallest one at which the population lies where it should: no more than a tenth of it in its own upper
+//! tenth. So honest differences are no surprise, and a few percent of bad ones do not hide themselves.
 
 use serde::{Deserialize, Serialize};
 
 use super::tail::{beta_binomial_lower, beta_binomial_upper, normal_upper};
 
-/// So much of the population may lie beyond its own point.
-const BEYOND: f64 = 0.1;
-/// The normal distribution's upper tenth begins here.
-const TENTH: f64 = 1.281_551_6;
+/// So much of the population may lie beyond these points of the normal distribution: a tenth beyond its tenth, and a fortieth
+/// beyond its hundredth, which leaves room for some that are not honest and minds tails that are heavier.
+const BEYOND: [(f64, f64); 2] = [(0.1, 1.281_551_6), (0.025, 2.326_347_9)];
 /// Below this many expected, a row says nothing about the spread.
 const LEAST_EXPECTED: f64 = 0.5;
 /// The correlation never gets lower: affiliates always differ a little.
@@ -61,11 +60,13 @@ impl Shares {
             .collect();
         let sign = if upper { 1.0 } else { -1.0 };
         let beyond = |rho: f64| {
-            let count = usable
-                .iter()
-                .filter(|row| sign * row.z(rho) > TENTH)
-                .count();
-            count as f64 > BEYOND * usable.len() as f64
+            BEYOND.iter().any(|(part, point)| {
+                let count = usable
+                    .iter()
+                    .filter(|row| sign * row.z(rho) > *point)
+                    .count();
+                count as f64 > part * usable.len() as f64
+            })
         };
         if usable.is_empty() || !beyond(LEAST_RHO) {
             return Self { rho: LEAST_RHO };
@@ -153,12 +154,12 @@ mod tests {
     #[test]
     fn a_few_bad_ones_do_not_hide_themselves() {
         let mut rows = spread(200);
-        rows.extend((0..8).map(|_| Row {
+        rows.extend((0..4).map(|_| Row {
             k: 300.0,
             n: 1_000.0,
             expected: 0.03,
         }));
         let shares = Shares::fit(&rows, true);
-        assert!(shares.upper(&rows[203]) < 1e-6);
+        assert!(shares.upper(&rows[201]) < 1e-6);
     }
 }

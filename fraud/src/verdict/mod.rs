@@ -56,12 +56,15 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             watch_q: 0.1,
-            flag_q: 0.002,
-            hold_q: 0.001,
-            least_share: 0.03,
+            flag_q: 0.001,
+            hold_q: 0.000_5,
+            least_share: 0.04,
         }
     }
 }
+
+/// Fewer than so many events too many are no scheme, however odd.
+const LEAST_EVENTS: f64 = 4.0;
 
 /// What is said of one pair and one scheme.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +118,7 @@ pub fn assess(
                 .map(|finding| (*subject, finding)),
         );
     }
+    temper(&mut all, flagged);
     let p_values: Vec<f64> = all.iter().map(|(_, finding)| finding.p_value).collect();
     let bound = |q| benjamini_hochberg(&p_values, p_values.len(), q);
     let bounds = [
@@ -127,7 +131,7 @@ pub fn assess(
             .iter()
             .find(|(_, bound)| finding.p_value <= *bound)
             .map_or(Band::Clear, |(band, _)| *band);
-        if finding.share < thresholds.least_share {
+        if finding.share < thresholds.least_share || finding.events < LEAST_EVENTS {
             found.min(Band::Watch)
         } else {
             found
@@ -187,6 +191,51 @@ pub fn assess(
     }
 }
 
+/// These parts of those who are not flagged may have p-values below themselves; a few percent are not honest.
+const PARTS: [f64; 2] = [0.1, 0.04];
+/// Among fewer than so many, nothing is said about the tails.
+const POPULATION: usize = 50;
+
+/// Raises p-values to a power below 1 where the population's own are smaller than they should be, by scheme and level: honest
+/// affiliates whose tails are heavier than any model's, and statistics that go together, must not look like schemes. (An
+/// empirical null, after Efron, 2004.)
+fn temper(all: &mut [(Subject, Finding)], flagged: &BTreeSet<Affiliate>) {
+    let mut populations: BTreeMap<(Typology, bool), Vec<f64>> = BTreeMap::new();
+    for (subject, finding) in all.iter() {
+        if !flagged.contains(&subject.affiliate) {
+            populations
+                .entry((finding.typology, subject.merchant.is_some()))
+                .or_default()
+                .push(finding.p_value);
+        }
+    }
+    let powers: BTreeMap<(Typology, bool), f64> = populations
+        .into_iter()
+        .map(|(key, p_values)| (key, power(p_values)))
+        .collect();
+    for (subject, finding) in all {
+        let key = (finding.typology, subject.merchant.is_some());
+        if let Some(power) = powers.get(&key) {
+            finding.p_value = libm::pow(finding.p_value, *power);
+        }
+    }
+}
+
+fn power(mut p_values: Vec<f64>) -> f64 {
+    if p_values.len() < POPULATION {
+        return 1.0;
+    }
+    p_values.sort_unstable_by(f64::total_cmp);
+    PARTS.iter().fold(1.0, |power, part| {
+        let own = p_values[(part * p_values.len() as f64) as usize].max(1e-300);
+        if own < *part {
+            f64::min(power, libm::log(*part) / libm::log(own))
+        } else {
+            power
+        }
+    })
+}
+
 /// An affiliate's findings without those that are side effects of a surer one.
 fn unexplained(found: Vec<(Subject, Finding, Band)>) -> Vec<(Subject, Finding, Band)> {
     let causes: BTreeSet<Typology> = found
@@ -240,4 +289,25 @@ fn time_bins(context: &Context, pair: Pair, finding: &Finding) -> u32 {
     finding.evidence.iter().fold(0, |bins, evidence| {
         bins | context.suspect_bins(pair.merchant, evidence.signal, evidence.observed)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_population_with_heavy_tails_is_tempered_and_a_uniform_one_is_not() {
+        let uniform: Vec<f64> = (1..=1_000).map(|i| f64::from(i) / 1_000.0).collect();
+        assert!((power(uniform.clone()) - 1.0).abs() < 0.01);
+        let heavy = uniform.iter().map(|p| libm::pow(*p, 3.0)).collect();
+        assert!((power(heavy) - 1.0 / 3.0).abs() < 0.01);
+        // One in a hundred that is a scheme does not hide itself.
+        let mut some = uniform;
+        some.extend([1e-12; 10]);
+        assert!(power(some) > 0.9);
+        assert!(
+            (power(vec![1e-9; 10]) - 1.0).abs() < 1e-12,
+            "too few to say"
+        );
+    }
 }

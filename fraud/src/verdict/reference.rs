@@ -155,13 +155,13 @@ impl Reference {
         let times = histogram(
             profiles,
             |profile| &profile.times()[..],
-            &by_conversions,
+            by_conversions,
             lean.map(|overall| (&overall.times[..], LEAN[1])),
         );
         let hours = histogram(
             profiles,
             |profile| &profile.hours()[..],
-            &by_clicks,
+            by_clicks,
             lean.map(|overall| (&overall.hours[..], LEAN[0])),
         );
         let seen = |bin: &usize| {

@@ -53,8 +53,8 @@ const PATTERNS: [Pattern; 12] = [
     },
     Pattern {
         typology: Typology::ClickDuplicate,
-        alone: &[Signal::Duplicates],
-        together: &[],
+        alone: &[Signal::Duplicates, Signal::Bursts],
+        together: &[Signal::Duplicates, Signal::Bursts],
         explained_by: &[Typology::DeclaredBot],
     },
     Pattern {
@@ -114,6 +114,8 @@ pub(super) struct Finding {
     pub(super) p_value: f64,
     /// Part of the traffic that is the scheme's.
     pub(super) share: f64,
+    /// How many events more than usual.
+    pub(super) events: f64,
     /// What speaks for it, the strongest first.
     pub(super) evidence: Vec<Evidence>,
 }
@@ -166,6 +168,7 @@ impl Pattern {
             typology: self.typology,
             p_value: (smallest * ways.len() as f64).min(1.0),
             share: speaking.iter().map(Evidence::excess).fold(0.0, f64::max),
+            events: speaking.iter().map(Evidence::events).fold(0.0, f64::max),
             evidence: speaking,
         })
     }

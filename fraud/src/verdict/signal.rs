@@ -16,6 +16,8 @@ pub enum Signal {
     NoNavigation,
     /// Share of clicks from banned sources.
     Banned,
+    /// Share of clicks that are the third or later within a minute each.
+    Bursts,
     /// Share of clicks by user agents that hardly anybody has.
     RareAgents,
     /// Share of clicks from prefixes that click much and never buy.
@@ -67,10 +69,11 @@ pub(super) enum Whole {
 }
 
 /// The signals that are shares.
-pub(super) const SHARES: [(Signal, Tally, Whole); 17] = [
+pub(super) const SHARES: [(Signal, Tally, Whole); 18] = [
     (Signal::Automated, Tally::Automated, Whole::Clicks),
     (Signal::NoNavigation, Tally::NoNavigation, Whole::Clicks),
     (Signal::Banned, Tally::Banned, Whole::Clicks),
+    (Signal::Bursts, Tally::Burst, Whole::Clicks),
     (Signal::RareAgents, Tally::RareAgent, Whole::Clicks),
     (Signal::BarrenPrefixes, Tally::Barren, Whole::Clicks),
     (Signal::CrowdedDevices, Tally::Crowded, Whole::Clicks),
@@ -142,8 +145,19 @@ impl Evidence {
     pub fn excess(&self) -> f64 {
         match self.signal {
             Signal::RateLow => self.expected - self.observed,
+            // Of the conversions, not of the clicks.
+            Signal::RateHigh => 1.0 - self.expected / self.observed.max(1e-9),
             Signal::RegularGaps | Signal::Linked => 1.0,
             _ => (self.observed - self.expected) / (1.0 - self.expected).max(0.01),
+        }
+    }
+
+    /// How many events more than usual.
+    #[must_use]
+    pub fn events(&self) -> f64 {
+        match self.signal {
+            Signal::RateHigh => (self.observed - self.expected) * self.counted,
+            _ => self.excess() * self.counted,
         }
     }
 }
@@ -156,6 +170,7 @@ impl fmt::Display for Evidence {
             Signal::Automated => "clicks by programs that say so, or from hosting networks",
             Signal::NoNavigation => "clicks that nobody navigated to",
             Signal::Banned => "clicks from banned sources or paid advertisements",
+            Signal::Bursts => "clicks that are the third or later in a row within a minute each",
             Signal::RareAgents => "clicks by browsers that hardly anybody has",
             Signal::BarrenPrefixes => "clicks from networks that click much and never buy",
             Signal::CrowdedDevices => "clicks on devices that many affiliates reached",
