@@ -1,5 +1,6 @@
 //! What the fraud module costs: events per second on one core with a million entities, their memory, a decision's time, and
 //! what a flood of new ids does. `cargo run --release -p hansa-fraud --example bench -- [EVENTS]`
+#![expect(clippy::float_arithmetic, reason = "rates of measurements")]
 
 use std::{
     num::NonZeroU64,
@@ -21,7 +22,10 @@ struct Source(u64);
 
 impl Source {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         ((u128::from(self.0) * u128::from(n)) >> 64) as u64
     }
 
@@ -76,7 +80,10 @@ impl Source {
 }
 
 fn main() -> ExitCode {
-    let Ok(events) = std::env::args().nth(1).map_or(Ok(4_000_000), |n| n.parse::<u64>()) else {
+    let Ok(events) = std::env::args()
+        .nth(1)
+        .map_or(Ok(4_000_000), |n| n.parse::<u64>())
+    else {
         eprintln!("give the number of events as a whole number");
         return ExitCode::FAILURE;
     };
@@ -107,7 +114,10 @@ fn main() -> ExitCode {
         for event in &chunk {
             engine.apply(event);
         }
-        (events as f64 / begin.elapsed().as_secs_f64(), number as i64 / 4)
+        (
+            events as f64 / begin.elapsed().as_secs_f64(),
+            number as i64 / 4,
+        )
     };
     let (rate, now_ms) = run(&mut engine, false);
     let (count, bytes) = entities(&engine);
@@ -117,8 +127,7 @@ fn main() -> ExitCode {
             let pair: Pair = pairs[at * 7 % pairs.len()].0;
             let begin = Instant::now();
             std::hint::black_box(engine.judge(pair, now_ms));
-            let elapsed = begin.elapsed();
-            elapsed
+            begin.elapsed()
         })
         .collect();
     times.sort_unstable();

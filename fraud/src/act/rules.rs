@@ -40,8 +40,8 @@ impl Default for Rules {
             thresholds: Thresholds::default(),
             alert_budget_bps: 100,
             hold_after: 2,
-            // Real customers, little wanted: a matter of the rate card, not of holding money.
-            modes: BTreeMap::from([(Typology::LowQuality, Mode::Flag)]),
+            // Real customers, little wanted: a matter of the rate card, not of fraud.
+            modes: BTreeMap::from([(Typology::LowQuality, Mode::Shadow)]),
         }
     }
 }

@@ -85,7 +85,7 @@ pub(super) struct Agents {
 impl Agents {
     const WIDTH: usize = 1 << 15;
     /// An agent with less than one in so many clicks is rare.
-    const RARE: u32 = 1_024;
+    const RARE: u32 = 4_096;
     /// Nothing is called rare before so many clicks.
     const WARM: u32 = 20_000;
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn an_agent_that_hardly_anybody_has_is_rare() {
         let mut agents = Agents::new();
-        for turn in 0..60_000_u64 {
+        for turn in 0..120_000_u64 {
             agents.count(turn % 20);
         }
         assert!(agents.count(1_000));

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     engine::{Effect, Engine},
-    features::mix,
+    event::{Affiliate as AffiliateId, Merchant},
+    features::{Pair, mix},
     typology::Typology,
 };
 
@@ -207,6 +208,24 @@ impl View<'_> {
             .collect()
     }
 
+    /// What is odd about an affiliate on the last day.
+    fn odd(&self, affiliate: u32) -> Vec<String> {
+        let now_ms = i64::from(self.world.scale.days) * DAY_MS;
+        let merchants = &self.world.affiliates[affiliate as usize].merchants;
+        merchants
+            .iter()
+            .flat_map(|(merchant, _)| {
+                let pair = Pair {
+                    affiliate: AffiliateId(affiliate),
+                    merchant: Merchant(*merchant),
+                };
+                self.engine.judge(pair, now_ms)
+            })
+            .filter(|found| found.p_value < 0.05)
+            .map(|found| format!("{found} (p {:.0e})", found.p_value))
+            .collect()
+    }
+
     fn missed(&self) -> Vec<Missed> {
         self.players()
             .filter(|(affiliate, fraud)| self.found_ms(*affiliate, fraud.scheme).is_none())
@@ -215,6 +234,7 @@ impl View<'_> {
                 scheme: fraud.scheme.name(),
                 onset_day: fraud.onset,
                 contamination: fraud.contamination,
+                evidence: self.odd(affiliate),
                 flagged_as: self
                     .flagged
                     .get(&affiliate)

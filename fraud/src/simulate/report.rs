@@ -87,4 +87,6 @@ pub struct Missed {
     pub contamination: f64,
     /// With which other names it was flagged.
     pub flagged_as: Vec<Typology>,
+    /// What was odd about it on the last day, at each merchant.
+    pub evidence: Vec<String>,
 }

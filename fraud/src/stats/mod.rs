@@ -16,5 +16,5 @@ mod tail;
 pub use discovery::benjamini_hochberg;
 pub use mixture::{Mixture, Surface, calibrate};
 pub use robust::{ByVolume, entropy, median};
-pub use share::{Row, Shares};
+pub use share::{LEAST_EVENTS, Row, Shares};
 pub use tail::{fisher, normal_upper};

@@ -7,13 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::tail::{beta_binomial_lower, beta_binomial_upper, normal_upper};
 
-/// So much of the population may lie beyond these points of the normal distribution: a tenth beyond its tenth, and a fortieth
-/// beyond its hundredth, which leaves room for some that are not honest and minds tails that are heavier.
+/// So much of the population may lie beyond these points of the normal distribution: a tenth beyond its tenth; then, without those
+/// that are far apart from all others, a fortieth beyond its hundredth, because honest tails are heavier.
 const BEYOND: [(f64, f64); 2] = [(0.1, 1.281_551_6), (0.025, 2.326_347_9)];
 /// Below this many expected, a row says nothing about the spread.
 const LEAST_EXPECTED: f64 = 0.5;
+/// A difference of fewer events is nobody's spread: it is too small to act on.
+pub const LEAST_EVENTS: f64 = 4.0;
 /// The correlation never gets lower: affiliates always differ a little.
 const LEAST_RHO: f64 = 2e-4;
+
+/// Beyond this z by the first point, a row is not of the population.
+const APART: f64 = 6.0;
 
 /// Something counted among something, and the share that is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,33 +59,24 @@ impl Shares {
     /// Takes the spread from a population, by its upper tail, or by its lower one.
     #[must_use]
     pub fn fit(rows: &[Row], upper: bool) -> Self {
-        let usable: Vec<&Row> = rows
+        let sign = if upper { 1.0 } else { -1.0 };
+        let mut usable: Vec<&Row> = rows
             .iter()
             .filter(|row| row.n * row.expected >= LEAST_EXPECTED)
             .collect();
-        let sign = if upper { 1.0 } else { -1.0 };
-        let beyond = |rho: f64| {
-            BEYOND.iter().any(|(part, point)| {
+        let mut rho = LEAST_RHO;
+        for (part, point) in BEYOND {
+            rho = smallest(rho, |rho| {
                 let count = usable
                     .iter()
-                    .filter(|row| sign * row.z(rho) > *point)
+                    .filter(|row| sign * (row.k - row.n * row.expected) >= LEAST_EVENTS)
+                    .filter(|row| sign * row.z(rho) > point)
                     .count();
                 count as f64 > part * usable.len() as f64
-            })
-        };
-        if usable.is_empty() || !beyond(LEAST_RHO) {
-            return Self { rho: LEAST_RHO };
+            });
+            usable.retain(|row| sign * row.z(rho) < APART);
         }
-        let (mut low, mut high) = (LEAST_RHO, 0.9);
-        for _ in 0..16 {
-            let middle = libm::sqrt(low * high);
-            if beyond(middle) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        Self { rho: high }
+        Self { rho }
     }
 
     /// The correlation between two events of one affiliate.
@@ -110,6 +106,23 @@ impl Shares {
             beta_binomial_lower(row.k, row.n, clamp(row.expected), self.rho)
         }
     }
+}
+
+/// The smallest correlation from `low` on that is not too small.
+fn smallest(low: f64, is_too_small: impl Fn(f64) -> bool) -> f64 {
+    if !is_too_small(low) {
+        return low;
+    }
+    let (mut low, mut high) = (low, 0.9);
+    for _ in 0..16 {
+        let middle = libm::sqrt(low * high);
+        if is_too_small(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
 }
 
 fn clamp(share: f64) -> f64 {

@@ -18,7 +18,7 @@ pub use signal::{Evidence, Signal};
 use crate::{
     event::Affiliate,
     features::{Features, Pair},
-    stats::benjamini_hochberg,
+    stats::{LEAST_EVENTS, benjamini_hochberg},
     typology::Typology,
 };
 use scheme::{Finding, explains, findings};
@@ -58,13 +58,10 @@ impl Default for Thresholds {
             watch_q: 0.1,
             flag_q: 0.001,
             hold_q: 0.000_5,
-            least_share: 0.04,
+            least_share: 0.06,
         }
     }
 }
-
-/// Fewer than so many events too many are no scheme, however odd.
-const LEAST_EVENTS: f64 = 4.0;
 
 /// What is said of one pair and one scheme.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,7 +115,7 @@ pub fn assess(
                 .map(|finding| (*subject, finding)),
         );
     }
-    temper(&mut all, flagged);
+    temper(&mut all, flagged, thresholds);
     let p_values: Vec<f64> = all.iter().map(|(_, finding)| finding.p_value).collect();
     let bound = |q| benjamini_hochberg(&p_values, p_values.len(), q);
     let bounds = [
@@ -131,10 +128,10 @@ pub fn assess(
             .iter()
             .find(|(_, bound)| finding.p_value <= *bound)
             .map_or(Band::Clear, |(band, _)| *band);
-        if finding.share < thresholds.least_share || finding.events < LEAST_EVENTS {
-            found.min(Band::Watch)
-        } else {
+        if is_large(finding, thresholds) {
             found
+        } else {
+            found.min(Band::Watch)
         }
     };
     let mut by_affiliate: BTreeMap<Affiliate, Vec<(Subject, Finding, Band)>> = BTreeMap::new();
@@ -192,21 +189,26 @@ pub fn assess(
 }
 
 /// These parts of those who are not flagged may have p-values below themselves; a few percent are not honest.
-const PARTS: [f64; 2] = [0.1, 0.04];
+const PARTS: [f64; 2] = [0.1, 0.05];
 /// Among fewer than so many, nothing is said about the tails.
 const POPULATION: usize = 50;
 
 /// Raises p-values to a power below 1 where the population's own are smaller than they should be, by scheme and level: honest
 /// affiliates whose tails are heavier than any model's, and statistics that go together, must not look like schemes. (An
 /// empirical null, after Efron, 2004.)
-fn temper(all: &mut [(Subject, Finding)], flagged: &BTreeSet<Affiliate>) {
+fn temper(all: &mut [(Subject, Finding)], flagged: &BTreeSet<Affiliate>, thresholds: &Thresholds) {
     let mut populations: BTreeMap<(Typology, bool), Vec<f64>> = BTreeMap::new();
     for (subject, finding) in all.iter() {
         if !flagged.contains(&subject.affiliate) {
             populations
                 .entry((finding.typology, subject.merchant.is_some()))
                 .or_default()
-                .push(finding.p_value);
+                // What is too small to be flagged is no tail.
+                .push(if is_large(finding, thresholds) {
+                    finding.p_value
+                } else {
+                    1.0
+                });
         }
     }
     let powers: BTreeMap<(Typology, bool), f64> = populations
@@ -219,6 +221,11 @@ fn temper(all: &mut [(Subject, Finding)], flagged: &BTreeSet<Affiliate>) {
             finding.p_value = libm::pow(finding.p_value, *power);
         }
     }
+}
+
+/// Whether there is enough of it to be flagged.
+fn is_large(finding: &Finding, thresholds: &Thresholds) -> bool {
+    finding.share >= thresholds.least_share && finding.events >= LEAST_EVENTS
 }
 
 fn power(mut p_values: Vec<f64>) -> f64 {

@@ -89,7 +89,8 @@ impl References {
                 let n = whole.of(profile);
                 // One site of the kind must not decide what is usual for the kind.
                 let weight = (2_000.0 / n.max(1.0)).min(1.0);
-                sums[at].0 += weight * f64::from(profile.tally(*part));
+                let k = f64::from(profile.tally(*part));
+                sums[at].0 += weight * k.min(usual_most(n, reference.shares[at]));
                 sums[at].1 += weight * n * reference.shares[at];
             }
         }
@@ -141,14 +142,22 @@ impl Reference {
                 let by = LEAN[usize::from(*whole != Whole::Clicks)];
                 (by * overall.shares[at], by)
             });
-            for profile in profiles {
-                let weight = match whole {
-                    Whole::Clicks => by_clicks(profile),
-                    Whole::Conversions => by_conversions(profile),
-                    Whole::Attempts => by_attempts(profile),
-                };
-                k += weight * f64::from(profile.tally(*part));
-                n += weight * whole.of(profile);
+            let lean = (k, n);
+            // Twice, the second time without what is far too much by the first.
+            for most in [f64::INFINITY, 1.0] {
+                let first = k / n;
+                (k, n) = lean;
+                for profile in profiles {
+                    let weight = match whole {
+                        Whole::Clicks => by_clicks(profile),
+                        Whole::Conversions => by_conversions(profile),
+                        Whole::Attempts => by_attempts(profile),
+                    };
+                    let count = whole.of(profile);
+                    let usual = most * usual_most(count, first);
+                    k += weight * f64::from(profile.tally(*part)).min(usual);
+                    n += weight * count;
+                }
             }
             shares[at] = k / n;
         }
@@ -211,6 +220,13 @@ impl Reference {
             flat: Mixture::new(&self.hours, &[1.0; 24], 2, true),
         }
     }
+}
+
+/// More than so many of `n` say nothing about what is usual.
+fn usual_most(n: f64, share: f64) -> f64 {
+    let expected = n * share;
+    // Honest affiliates differ by a factor of three, and small numbers by chance.
+    3.0 * expected + 3.0 * libm::sqrt(expected) + 2.0
 }
 
 /// A weighted sum of histograms as probabilities, none of them 0, leaning on another one with a weight in counts.

@@ -1,14 +1,17 @@
 //! From statistics to named schemes: which ones speak for which scheme, how they add up, and which scheme explains another away.
 
 use super::signal::{Evidence, Signal};
-use crate::{stats::fisher, typology::Typology};
+use crate::{
+    stats::{LEAST_EVENTS, fisher},
+    typology::Typology,
+};
 
 /// Statistics that speak for a scheme: each alone, and together.
 struct Pattern {
     typology: Typology,
     /// Any of these is enough.
     alone: &'static [Signal],
-    /// These count together (Fisher), where the first of them is odd by itself.
+    /// These count together (Fisher), where two of them are odd by themselves.
     together: &'static [Signal],
     /// A scheme that is odd leaves these without weight: they are its side effects.
     explained_by: &'static [Typology],
@@ -59,8 +62,9 @@ const PATTERNS: [Pattern; 12] = [
     },
     Pattern {
         typology: Typology::ClickInjection,
-        alone: &[Signal::TimesSpike, Signal::LateTouches],
-        together: &[Signal::Preceded, Signal::RateHigh],
+        // Late touches alone are what honest coupon sites have.
+        alone: &[Signal::TimesSpike],
+        together: &[Signal::LateTouches, Signal::Preceded, Signal::RateHigh],
         explained_by: &[Typology::CouponHijack, Typology::SelfReferral],
     },
     Pattern {
@@ -71,7 +75,8 @@ const PATTERNS: [Pattern; 12] = [
     },
     Pattern {
         typology: Typology::FakeConversion,
-        alone: &[Signal::DisposableMail, Signal::Returned],
+        // Many returns alone are a matter of taste and sizes.
+        alone: &[Signal::DisposableMail],
         together: &[Signal::Returned, Signal::DisposableMail, Signal::RateHigh],
         explained_by: &[Typology::SelfReferral],
     },
@@ -104,8 +109,12 @@ const PATTERNS: [Pattern; 12] = [
     },
 ];
 
-/// The first of several statistics is odd by itself below this.
-const ODD: f64 = 0.1;
+/// A statistic is odd by itself below this.
+const ODD: f64 = 0.01;
+/// One of several that count together is never taken for surer than this: they must agree.
+const SUREST: f64 = 1e-4;
+/// Above this, a statistic does not speak.
+const SPEAKS: f64 = 0.1;
 
 /// What the statistics say of one scheme.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,8 +154,12 @@ impl Pattern {
             .map(|found| found.p_value)
             .collect();
         let together: Vec<&Evidence> = self.together.iter().filter_map(get).collect();
-        if together.len() > 1 && together.iter().any(|found| found.p_value < ODD) {
-            let p_values: Vec<f64> = together.iter().map(|found| found.p_value).collect();
+        let odd = |found: &&&Evidence| found.p_value < ODD && found.events() >= LEAST_EVENTS;
+        if together.iter().filter(odd).count() >= 2 {
+            let p_values: Vec<f64> = together
+                .iter()
+                .map(|found| found.p_value.max(SUREST))
+                .collect();
             ways.push(fisher(&p_values));
         }
         let smallest = ways.iter().copied().reduce(f64::min)?;
@@ -155,7 +168,7 @@ impl Pattern {
             .iter()
             .chain(self.together)
             .filter_map(get)
-            .filter(|found| found.p_value < ODD)
+            .filter(|found| found.p_value < SPEAKS)
             .copied()
             .collect();
         speaking.sort_by(|a, b| {
