@@ -15,9 +15,9 @@
 pub mod act;
 mod engine;
 mod event;
+pub mod features;
 pub mod lists;
 pub mod score;
-pub mod features;
 pub mod simulate;
 pub mod stats;
 mod typology;
