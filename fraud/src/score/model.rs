@@ -53,7 +53,7 @@ impl Default for Parameters {
             boosted: 0.5,
             few: 30,
             sampled: 30,
-            prior: 10.0,
+            prior: 3.0,
         }
     }
 }
