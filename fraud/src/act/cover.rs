@@ -75,7 +75,7 @@ impl Kept {
             Typology::DeclaredBot => {
                 self.marks.has(Mark::DeclaredBot) || self.marks.has(Mark::DataCentre)
             }
-            Typology::CookieStuffing => self.marks.has(Mark::NoNavigation),
+            Typology::CookieStuffing => timed || self.marks.has(Mark::NoNavigation),
             Typology::BannedSource => {
                 self.marks.has(Mark::PaidClick) || self.marks.has(Mark::BannedReferrer)
             }
@@ -85,7 +85,7 @@ impl Kept {
                 let bought = says(Signal::RateHigh) && says(Signal::Preceded);
                 timed || self.late || (bought && (self.preceded || flag.verdict.share >= ALL))
             }
-            Typology::CouponHijack => self.late && self.preceded,
+            Typology::CouponHijack => self.late,
             Typology::SelfReferral => self.own || self.shared_payment,
             // A person who is not who they say earns nothing at all.
             Typology::DuplicateIdentity => true,

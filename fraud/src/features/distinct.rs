@@ -29,6 +29,15 @@ impl Distinct {
         *register = rank.max(*register);
     }
 
+    /// Adds the members of another sketch.
+    pub(super) fn join(&mut self, other: &Self) {
+        for (own, other) in [(&mut self.low, &other.low), (&mut self.high, &other.high)] {
+            for (own, other) in own.iter_mut().zip(other) {
+                *own = (*own).max(*other);
+            }
+        }
+    }
+
     /// Registers that hold something: a lower bound, cheap and good while small.
     #[must_use]
     pub fn occupied(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Streaming features: what is remembered of the traffic, in memory that does not grow with it.
 //!
-//! Owns the profiles of affiliates, merchants, pairs of them, address prefixes and devices, and the small memories behind them.
-//! Judges nothing. A touch updates five profiles of 384 bytes; nothing is allocated but when a table grows towards its bound.
+//! Owns the profiles of pairs of affiliate and merchant, address prefixes and devices, and the small memories behind them; an
+//! affiliate's and a merchant's profile are the union of their pairs. Judges nothing. A touch updates three profiles of 384 bytes; nothing is allocated but when a table grows towards its bound.
 
 mod distinct;
 mod identities;
@@ -57,16 +57,12 @@ impl Pair {
     }
 }
 
-/// How much may be remembered. Pairs, affiliates and merchants are as many as enrolled; the bounds on prefixes and devices hold
+/// How much may be remembered. Pairs are as many as enrolled; the bounds on prefixes and devices hold
 /// against a flood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Pairs of affiliate and merchant.
     pub pairs: usize,
-    /// Affiliates.
-    pub affiliates: usize,
-    /// Merchants.
-    pub merchants: usize,
     /// Address prefixes.
     pub prefixes: usize,
     /// Devices.
@@ -79,9 +75,7 @@ impl Default for Limits {
     /// A million entities.
     fn default() -> Self {
         Self {
-            pairs: 150_000,
-            affiliates: 48_000,
-            merchants: 2_000,
+            pairs: 200_000,
             prefixes: 200_000,
             devices: 600_000,
             recent: 1 << 17,
@@ -98,8 +92,6 @@ const CROWDED: usize = 5;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Features {
     pairs: Table,
-    affiliates: Table,
-    merchants: Table,
     prefixes: Table,
     devices: Table,
     clicks: Recent,
@@ -114,8 +106,6 @@ impl Features {
     pub fn new(limits: Limits) -> Self {
         Self {
             pairs: Table::new(limits.pairs),
-            affiliates: Table::new(limits.affiliates),
-            merchants: Table::new(limits.merchants),
             prefixes: Table::new(limits.prefixes),
             devices: Table::new(limits.devices),
             clicks: Recent::new(limits.recent),
@@ -164,12 +154,6 @@ impl Features {
         self.pairs
             .entry(pair.key(), touch.at_ms)
             .touch(touch, facts, prefix);
-        self.affiliates
-            .entry(affiliate, touch.at_ms)
-            .touch(touch, facts, prefix);
-        self.merchants
-            .entry(u64::from(touch.merchant.0), touch.at_ms)
-            .touch(touch, facts, prefix);
     }
 
     /// Takes an accepted conversion in; whether customer or device are an affiliate's, and whether its means of payment paid
@@ -193,8 +177,6 @@ impl Features {
         let at_ms = conversion.at_ms;
         for (table, key) in [
             (&mut self.pairs, Some(pair.key())),
-            (&mut self.affiliates, Some(u64::from(pair.affiliate.0))),
-            (&mut self.merchants, Some(u64::from(pair.merchant.0))),
             (&mut self.prefixes, conversion.prefix.map(u64::from)),
             (&mut self.devices, conversion.device.map(u64::from)),
         ] {
@@ -246,12 +228,6 @@ impl Features {
             merchant,
         };
         self.pairs.entry(pair.key(), at_ms).count(tally, at_ms);
-        self.affiliates
-            .entry(u64::from(affiliate.0), at_ms)
-            .count(tally, at_ms);
-        self.merchants
-            .entry(u64::from(merchant.0), at_ms)
-            .count(tally, at_ms);
     }
 
     /// All pairs as they stand at an instant, by affiliate and merchant.
@@ -278,19 +254,44 @@ impl Features {
         Some(profile)
     }
 
+    /// An affiliate over all its merchants, as it stands at an instant. Looks at every pair.
+    #[must_use]
+    pub fn affiliate(&self, affiliate: Affiliate, at_ms: i64) -> Option<Profile> {
+        self.union(|pair| pair.affiliate == affiliate, at_ms)
+    }
+
+    /// A merchant over all its affiliates, as it stands at an instant. Looks at every pair.
+    #[must_use]
+    pub fn merchant(&self, merchant: Merchant, at_ms: i64) -> Option<Profile> {
+        self.union(|pair| pair.merchant == merchant, at_ms)
+    }
+
+    fn union(&self, is_part: impl Fn(Pair) -> bool, at_ms: i64) -> Option<Profile> {
+        self.pairs
+            .iter()
+            .filter(|profile| is_part(Pair::of(profile.key)))
+            .map(|profile| {
+                let mut profile = profile.clone();
+                profile.roll(at_ms);
+                profile
+            })
+            .reduce(|mut whole, part| {
+                whole.join(&part);
+                whole
+            })
+    }
+
     /// Who the affiliates are.
     #[must_use]
     pub const fn identities(&self) -> &Identities {
         &self.identities
     }
 
-    /// Pairs, affiliates, merchants, prefixes and devices.
+    /// Pairs, prefixes and devices.
     #[must_use]
-    pub const fn tables(&self) -> [(&'static str, &Table); 5] {
+    pub const fn tables(&self) -> [(&'static str, &Table); 3] {
         [
             ("pairs", &self.pairs),
-            ("affiliates", &self.affiliates),
-            ("merchants", &self.merchants),
             ("prefixes", &self.prefixes),
             ("devices", &self.devices),
         ]
@@ -300,15 +301,11 @@ impl Features {
     pub(crate) fn reindex(&mut self) -> bool {
         let Self {
             pairs,
-            affiliates,
-            merchants,
             prefixes,
             devices,
             ..
         } = self;
-        [pairs, affiliates, merchants, prefixes, devices]
-            .into_iter()
-            .all(Table::reindex)
+        [pairs, prefixes, devices].into_iter().all(Table::reindex)
             && self.clicks.is_sound()
             && self.payments.is_sound()
             && self.agents.is_sound()
@@ -371,5 +368,12 @@ pub(crate) mod tests {
             .map(|(_, profile)| profile.tally(Tally::Crowded))
             .sum();
         assert!((20..=25).contains(&crowded), "{crowded}");
+        let merchant = features.merchant(Merchant(1), 100).expect("it is known");
+        assert_eq!(merchant.tally(Tally::Clicks), 30);
+        assert_eq!(merchant.tally(Tally::Crowded), crowded);
+        assert!((merchant.rate(2, 29) - 30.0).abs() < 0.1);
+        let affiliate = features.affiliate(Affiliate(3), 100).expect("it is known");
+        assert_eq!(affiliate.tally(Tally::Clicks), 1);
+        assert_eq!(features.affiliate(Affiliate(99), 100), None);
     }
 }

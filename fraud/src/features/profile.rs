@@ -218,6 +218,30 @@ impl Profile {
         *cell = cell.saturating_add(1);
     }
 
+    /// Adds what is remembered of another part of the same thing, both rolled to the same instant. Gaps between clicks of
+    /// different parts are no gaps of the whole: they add up as gaps within parts.
+    pub(super) fn join(&mut self, other: &Self) {
+        let at_ms = self.last_ms.max(other.last_ms);
+        for which in 0..self.rates.len() {
+            self.rates[which] = self.rate(which, at_ms) + other.rate(which, at_ms);
+        }
+        self.last_ms = at_ms;
+        for (own, other) in self.tallies.iter_mut().zip(other.tallies) {
+            *own = own.saturating_add(other);
+        }
+        for (own, other) in [
+            (&mut self.hours[..], &other.hours[..]),
+            (&mut self.gaps[..], &other.gaps[..]),
+            (&mut self.times[..], &other.times[..]),
+        ] {
+            for (own, other) in own.iter_mut().zip(other) {
+                *own = own.saturating_add(*other);
+            }
+        }
+        self.devices.join(&other.devices);
+        self.others.join(&other.others);
+    }
+
     /// How often it was counted.
     #[must_use]
     pub const fn tally(&self, tally: Tally) -> u32 {
@@ -255,11 +279,16 @@ impl Profile {
     }
 }
 
-/// The touch came after the customer began to check out.
+/// People take at least so long to pay, in milliseconds.
+const PAYING_MS: i64 = 120_000;
+
+/// The touch came after the customer began to check out; where the merchant does not say when that was, shortly before the
+/// purchase.
 pub(crate) fn is_late(conversion: &Conversion) -> bool {
-    conversion
+    let began = conversion
         .checkout_ms
-        .is_some_and(|began| conversion.touched_ms > began)
+        .unwrap_or(conversion.at_ms - PAYING_MS);
+    conversion.touched_ms > began
 }
 
 fn period(at_ms: i64) -> i16 {

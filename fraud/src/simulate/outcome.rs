@@ -43,7 +43,10 @@ impl Outcome {
         };
         let schemes: Vec<SchemeReport> = Scheme::all()
             .into_iter()
-            .map(|scheme| view.scheme(scheme))
+            .map(|scheme| SchemeReport {
+                bad_commission_held_before_lock: self.commission(&view, sink, |s| s == scheme)[0],
+                ..view.scheme(scheme)
+            })
             .collect();
         let bad = view.flagged.keys().filter(|a| view.fraud(**a).is_some());
         let bad = bad.count();
@@ -55,7 +58,9 @@ impl Outcome {
             .map(|id| sink.truth[*id as usize].affiliate)
             .filter(|affiliate| view.fraud(*affiliate).is_none())
             .collect();
-        let [bad_held, honest_part_held] = self.commission(&view, sink);
+        let [bad_held, honest_part_held] = self
+            .commission(&view, sink, |_| true)
+            .map(Option::unwrap_or_default);
         let recalls = || schemes.iter().map(|scheme| scheme.recall);
         Report {
             seed: world.seed,
@@ -76,11 +81,19 @@ impl Outcome {
         }
     }
 
-    /// Of those who cheat, the part of the schemes' commission that waited before its lock date, and of their honest one.
-    fn commission(&self, view: &View<'_>, sink: &Sink) -> [f64; 2] {
+    /// Of those who play some schemes, the part of the schemes' commission that waited before its lock date, and of their honest one.
+    fn commission(
+        &self,
+        view: &View<'_>,
+        sink: &Sink,
+        is_of: impl Fn(Scheme) -> bool,
+    ) -> [Option<f64>; 2] {
         let mut sums = [(0.0, 0.0); 2];
         for (id, truth) in sink.truth.iter().enumerate() {
-            let Some(fraud) = view.fraud(truth.affiliate) else {
+            let Some(fraud) = view
+                .fraud(truth.affiliate)
+                .filter(|fraud| is_of(fraud.scheme))
+            else {
                 continue;
             };
             let alias = fraud.scheme == Scheme::Named(Typology::DuplicateIdentity);
@@ -92,7 +105,7 @@ impl Outcome {
                 sum.0 += commission;
             }
         }
-        sums.map(|(some, all)| if all > 0.0 { some / all } else { 0.0 })
+        sums.map(|(some, all)| (all > 0.0).then(|| some / all))
     }
 
     /// A number that any difference of flags or holds changes.
@@ -185,6 +198,7 @@ impl View<'_> {
             precision: part(&|_| true),
             days_to_flag: days.iter().sum::<f64>() / days.len().max(1) as f64,
             rightly_named: part(&|fraud| fraud.scheme == scheme),
+            bad_commission_held_before_lock: None,
             affiliates: players().count(),
         }
     }

@@ -17,6 +17,8 @@ pub struct SchemeReport {
     pub days_to_flag: f64,
     /// Part of those flagged with this scheme whose scheme it is.
     pub rightly_named: Option<f64>,
+    /// Part of the commission that it made that waited before its lock date; none where clicks alone are its work.
+    pub bad_commission_held_before_lock: Option<f64>,
     /// Affiliates that play it.
     pub affiliates: usize,
 }

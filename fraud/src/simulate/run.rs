@@ -85,8 +85,6 @@ pub fn report(seed: u64, scale: Scale) -> Report {
 const fn limits() -> Limits {
     Limits {
         pairs: 8_000,
-        affiliates: 4_000,
-        merchants: 256,
         prefixes: 50_000,
         devices: 100_000,
         recent: 1 << 14,

@@ -17,6 +17,9 @@ pub const LEAST_EVENTS: f64 = 4.0;
 /// The correlation never gets lower: affiliates always differ a little.
 const LEAST_RHO: f64 = 2e-4;
 
+/// Fewer rows than this say nothing about the spread, and then this much is taken for it.
+const POPULATION: usize = 100;
+const UNKNOWN_RHO: f64 = 0.003;
 /// Beyond this z by the first point, a row is not of the population.
 const APART: f64 = 6.0;
 
@@ -64,6 +67,9 @@ impl Shares {
             .iter()
             .filter(|row| row.n * row.expected >= LEAST_EXPECTED)
             .collect();
+        if usable.len() < POPULATION {
+            return Self { rho: UNKNOWN_RHO };
+        }
         let mut rho = LEAST_RHO;
         for (part, point) in BEYOND {
             rho = smallest(rho, |rho| {

@@ -245,17 +245,17 @@ fn power(mut p_values: Vec<f64>) -> f64 {
 
 /// An affiliate's findings without those that are side effects of a surer one.
 fn unexplained(found: Vec<(Subject, Finding, Band)>) -> Vec<(Subject, Finding, Band)> {
-    let causes: BTreeSet<Typology> = found
-        .iter()
-        .filter(|(.., band)| *band >= Band::Flag)
-        .map(|(_, finding, _)| finding.typology)
-        .collect();
+    let mut causes: BTreeMap<Typology, f64> = BTreeMap::new();
+    for (_, finding, _) in found.iter().filter(|(.., band)| *band >= Band::Flag) {
+        let surest = causes.entry(finding.typology).or_insert(1.0);
+        *surest = finding.p_value.min(*surest);
+    }
     found
         .into_iter()
         .filter(|(_, finding, _)| {
             !causes
                 .iter()
-                .any(|cause| explains(*cause, finding.typology))
+                .any(|(cause, p)| *p <= finding.p_value && explains(*cause, finding.typology))
         })
         .collect()
 }

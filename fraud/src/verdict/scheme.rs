@@ -27,7 +27,7 @@ const PATTERNS: [Pattern; 12] = [
     Pattern {
         typology: Typology::CookieStuffing,
         alone: &[Signal::NoNavigation],
-        together: &[],
+        together: &[Signal::NoNavigation, Signal::TimesFlood],
         explained_by: &[],
     },
     Pattern {
