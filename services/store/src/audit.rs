@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::bucket::bucket_of;
 use crate::error::{StoreError, fixed, signed, signed32, unsigned};
-use crate::id::find_keyed;
+use crate::lookup::{bytes_by_number, find_keyed, keyed};
 use crate::reference::ReferenceRow;
 use crate::sqlite::{Durability, Shapes};
 use crate::store::{Backend, Store};
@@ -82,19 +82,8 @@ static ENROL: LazyLock<Shapes> = LazyLock::new(|| {
 });
 const ENROL_POSTGRES: &str = "INSERT INTO audit_reference (merchant, reference, member, bucket) \
      SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::smallint[])";
-static RESOLVE: LazyLock<Shapes> = LazyLock::new(|| {
-    Shapes::new(|keys| {
-        let places = (0..keys)
-            .map(|i| format!("({i},?,?)"))
-            .collect::<Vec<_>>()
-            .join(",");
-        format!(
-            "WITH wanted (place, merchant, reference) AS (VALUES {places}) \
-             SELECT group_concat(w.place || ' ' || r.member) FROM wanted w CROSS JOIN audit_reference r \
-             WHERE r.merchant = w.merchant AND r.reference = w.reference"
-        )
-    })
-});
+static RESOLVE: LazyLock<Shapes> =
+    LazyLock::new(|| keyed("audit_reference", "reference", "member"));
 const RESOLVE_POSTGRES: &str = "SELECT w.place - 1, r.member \
      FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS w (merchant, reference, place) \
      JOIN audit_reference r ON r.merchant = w.merchant AND r.reference = w.reference";
@@ -152,44 +141,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn audit_members(&self, members: &[u64]) -> Result<Vec<(u64, Bytes)>, StoreError> {
-        let mut keys = members
-            .iter()
-            .map(|&m| signed(m))
-            .collect::<Result<Vec<_>, _>>()?;
-        keys.sort_unstable();
-        keys.dedup();
-        let mut found = Vec::with_capacity(keys.len());
-        macro_rules! push {
-            ($rows:expr) => {
-                for row in $rows {
-                    found.push((
-                        unsigned(row.try_get(0)?)?,
-                        row.try_get::<Vec<u8>, _>(1)?.into(),
-                    ));
-                }
-            };
-        }
-        match self.backend() {
-            Backend::Sqlite(db) => {
-                let mut reader = db.readers.acquire().await?;
-                for (text, chunk, places) in LOAD.split_padded(&keys) {
-                    let mut query = sqlx::query(text);
-                    for place in 0..places {
-                        query = query.bind(chunk[place.min(chunk.len() - 1)]);
-                    }
-                    push!(query.fetch_all(&mut *reader).await?);
-                }
-            }
-            Backend::Postgres(db) => {
-                push!(
-                    sqlx::query(LOAD_POSTGRES)
-                        .bind(keys)
-                        .fetch_all(&db.readers)
-                        .await?
-                );
-            }
-        }
-        Ok(found)
+        bytes_by_number(self, &LOAD, LOAD_POSTGRES, members).await
     }
 
     /// The member behind each of these references as the auditor saw them enrolled, in their order.

@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::{StoreError, fixed, signed, signed32, unsigned};
+use crate::lookup::bytes_by_number;
 use crate::sqlite::Shapes;
 use crate::store::{Backend, Store};
 
@@ -239,44 +240,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn tree_hashes(&self, seqs: &[u64]) -> Result<Vec<(u64, Bytes)>, StoreError> {
-        let mut seqs = seqs
-            .iter()
-            .map(|&seq| signed(seq))
-            .collect::<Result<Vec<_>, _>>()?;
-        seqs.sort_unstable();
-        seqs.dedup();
-        let mut hashes = Vec::with_capacity(seqs.len());
-        macro_rules! push {
-            ($rows:expr) => {
-                for row in $rows {
-                    hashes.push((
-                        unsigned(row.try_get(0)?)?,
-                        row.try_get::<Vec<u8>, _>(1)?.into(),
-                    ));
-                }
-            };
-        }
-        match self.backend() {
-            Backend::Sqlite(db) => {
-                let mut reader = db.readers.acquire().await?;
-                for (text, chunk, places) in HASHES.split_padded(&seqs) {
-                    let mut query = sqlx::query(text);
-                    for place in 0..places {
-                        query = query.bind(chunk[place.min(chunk.len() - 1)]);
-                    }
-                    push!(query.fetch_all(&mut *reader).await?);
-                }
-            }
-            Backend::Postgres(db) => {
-                push!(
-                    sqlx::query(HASHES_POSTGRES)
-                        .bind(seqs)
-                        .fetch_all(&db.readers)
-                        .await?
-                );
-            }
-        }
-        Ok(hashes)
+        bytes_by_number(self, &HASHES, HASHES_POSTGRES, seqs).await
     }
 }
 

@@ -7,8 +7,9 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::error::{StoreError, fixed, signed, signed32, unsigned};
+use crate::lookup::{find_keyed, keyed};
 use crate::postgres::{CopyRows, Postgres};
-use crate::sqlite::{Shapes, number_rows};
+use crate::sqlite::Shapes;
 use crate::store::{Backend, Store};
 
 /// A message id that is used up.
@@ -28,20 +29,7 @@ const COPY: &str = "COPY message_id (merchant, message_id, pos) FROM STDIN (FORM
 const UNNEST: &str = "INSERT INTO message_id (merchant, message_id, pos) \
      SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[])";
 
-/// CROSS JOIN fixes the order: for each key that is wanted, one search in the table.
-static FIND: LazyLock<Shapes> = LazyLock::new(|| {
-    Shapes::new(|keys| {
-        let places = (0..keys)
-            .map(|i| format!("({i},?,?)"))
-            .collect::<Vec<_>>()
-            .join(",");
-        format!(
-            "WITH wanted (place, merchant, message_id) AS (VALUES {places}) \
-             SELECT group_concat(w.place || ' ' || m.pos) FROM wanted w CROSS JOIN message_id m \
-             WHERE m.merchant = w.merchant AND m.message_id = w.message_id"
-        )
-    })
-});
+static FIND: LazyLock<Shapes> = LazyLock::new(|| keyed("message_id", "message_id", "pos"));
 const FIND_POSTGRES: &str = "SELECT w.place - 1, m.pos \
      FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS w (merchant, message_id, place) \
      JOIN message_id m ON m.merchant = w.merchant AND m.message_id = w.message_id";
@@ -82,58 +70,6 @@ impl Store {
             Backend::Postgres(db) => highest!(&db.readers),
         })
     }
-}
-
-/// Looks (merchant, 16 bytes) keys up, each by one search in a table's key.
-pub(crate) async fn find_keyed(
-    store: &Store,
-    sqlite: &Shapes,
-    postgres: &'static str,
-    keys: &[(u32, [u8; 16])],
-) -> Result<Vec<Option<u64>>, StoreError> {
-    let mut found = vec![None; keys.len()];
-    if keys.is_empty() {
-        return Ok(found);
-    }
-    match store.backend() {
-        Backend::Sqlite(db) => {
-            let mut reader = db.readers.acquire().await?;
-            let mut start = 0;
-            for (text, chunk, places) in sqlite.split_padded(keys) {
-                let mut query = sqlx::query(text);
-                for place in 0..places {
-                    let (merchant, key) = &chunk[place.min(chunk.len() - 1)];
-                    query = query.bind(signed32(*merchant)?).bind(&key[..]);
-                }
-                let row = query.fetch_one(&mut *reader).await?;
-                for pair in number_rows(row.try_get(0)?) {
-                    let [Some(place), Some(value)] = pair? else {
-                        return Err(StoreError::Corrupt("NULL in a key's row".into()));
-                    };
-                    let place: usize = unsigned(place)?;
-                    if place < chunk.len() {
-                        found[start + place] = Some(unsigned(value)?);
-                    }
-                }
-                start += chunk.len();
-            }
-        }
-        Backend::Postgres(db) => {
-            let merchants = keys
-                .iter()
-                .map(|(m, _)| signed32(*m))
-                .collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<&[u8]> = keys.iter().map(|(_, key)| &key[..]).collect();
-            let query = sqlx::query(postgres).bind(merchants).bind(ids);
-            for row in query.fetch_all(&db.readers).await? {
-                let place: usize = unsigned(row.try_get(0)?)?;
-                if let Some(found) = found.get_mut(place) {
-                    *found = Some(unsigned(row.try_get(1)?)?);
-                }
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// In key order: neighbours share a page.

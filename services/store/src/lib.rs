@@ -19,6 +19,7 @@ mod evidence;
 mod gate;
 mod global;
 mod id;
+mod lookup;
 mod member;
 mod options;
 mod postgres;

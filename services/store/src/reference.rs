@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::bucket::bucket_of;
 use crate::error::{StoreError, fixed, signed, signed32, unsigned};
-use crate::id::find_keyed;
+use crate::lookup::{find_keyed, keyed};
 use crate::sqlite::Shapes;
 use crate::store::{Backend, Store};
 
@@ -30,19 +30,8 @@ static INSERT: LazyLock<Shapes> = LazyLock::new(|| {
 const UNNEST: &str = "INSERT INTO member_reference (merchant, reference, member, bucket) \
      SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::smallint[])";
 
-static RESOLVE: LazyLock<Shapes> = LazyLock::new(|| {
-    Shapes::new(|keys| {
-        let places = (0..keys)
-            .map(|i| format!("({i},?,?)"))
-            .collect::<Vec<_>>()
-            .join(",");
-        format!(
-            "WITH wanted (place, merchant, reference) AS (VALUES {places}) \
-             SELECT group_concat(w.place || ' ' || r.member) FROM wanted w CROSS JOIN member_reference r \
-             WHERE r.merchant = w.merchant AND r.reference = w.reference"
-        )
-    })
-});
+static RESOLVE: LazyLock<Shapes> =
+    LazyLock::new(|| keyed("member_reference", "reference", "member"));
 const RESOLVE_POSTGRES: &str = "SELECT w.place - 1, r.member \
      FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS w (merchant, reference, place) \
      JOIN member_reference r ON r.merchant = w.merchant AND r.reference = w.reference";
