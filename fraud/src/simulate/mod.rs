@@ -12,6 +12,6 @@ mod run;
 mod schemes;
 mod world;
 
-pub use report::{Missed, Report, SchemeReport, Totals, Wrong};
+pub use report::{Missed, Report, SchemeReport, Summary, Totals, Wrong};
 pub use run::{Traffic, report};
 pub use world::{Scale, Scheme};

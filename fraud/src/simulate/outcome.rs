@@ -196,7 +196,7 @@ impl View<'_> {
             name: scheme.name(),
             recall: days.len() as f64 / players().count().max(1) as f64,
             precision: part(&|_| true),
-            days_to_flag: days.iter().sum::<f64>() / days.len().max(1) as f64,
+            days_to_flag: (!days.is_empty()).then(|| days.iter().sum::<f64>() / days.len() as f64),
             rightly_named: part(&|fraud| fraud.scheme == scheme),
             bad_commission_held_before_lock: None,
             affiliates: players().count(),

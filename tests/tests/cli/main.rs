@@ -7,6 +7,7 @@
 
 mod finance;
 mod keys;
+mod simulate;
 mod submit;
 
 use std::{fmt::Write as _, time::Duration};

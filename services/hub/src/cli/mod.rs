@@ -23,6 +23,7 @@ pub mod reopen;
 pub mod replay;
 pub mod serve;
 pub mod session;
+pub mod simulate;
 pub mod statement;
 pub mod statement_items;
 pub mod status;
@@ -75,6 +76,9 @@ enum Command {
     /// Detectors of traffic fraud by themselves, over files: classify-user-agents, train-score.
     #[command(subcommand)]
     Fraud(fraud::Fraud),
+    /// Play simulated traffic whose truth is known, and report what was found.
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
     /// How far the hub is.
     Status(status::Args),
     /// Decide the whole log again and compare; or check receipts, or a document that the hub signed.
@@ -135,6 +139,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Finance(args) => finance::run(*args).await,
         Command::Dispute(args) => dispute::run(*args).await,
         Command::Fraud(command) => fraud::run(command),
+        Command::Simulate(command) => simulate::run(&command),
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,
         Command::Audit(args) => audit::run(args).await,
