@@ -52,6 +52,7 @@
 //! | [`hub`] | the connection: calls, streams, retries, typed errors |
 //! | [`outbox`] | what is not acknowledged yet, on disk |
 //! | [`leaf`], [`note`], [`proof`] | leaves, checkpoints, Merkle proofs, receipts |
+//! | [`touch_id`] | click ids of affiliates' links |
 //! | [`document`] | statements and reports that the hub signed |
 //! | [`kept`], [`json`], [`certificate`], [`assignment`] | receipts on disk, certificates of cycles, which cycle each message is in |
 //! | [`time`] | instants on the wire |
@@ -78,5 +79,6 @@ pub mod outbox;
 pub mod proof;
 pub mod time;
 pub mod token;
+pub mod touch_id;
 
 mod jwt_provider;
