@@ -1,7 +1,7 @@
 //! The storage of Hansa: every line of SQL, SQLite and PostgreSQL behind one [`Store`].
 //!
 //! The crate owns the tables, the connections and the two transactions of the service: [`Store::append`], the commit of the
-//! log, and [`Store::project`], which follows behind it; beside them [`Store::audit_save`], the auditor's own. It knows bytes, numbers and keys, and nothing of what they mean; it
+//! log, and [`Store::project`], which follows behind it; beside them [`Store::audit_save`], the auditor's own, and [`Store::add_touches`], what affiliates' links bring. It knows bytes, numbers and keys, and nothing of what they mean; it
 //! decides nothing and reads no clock. A file per noun holds its rows and its SQL for both databases.
 //!
 //! What a call costs: `append` is one transaction and one wait for the disk; `project` is one transaction without a wait;
@@ -19,6 +19,7 @@ mod evidence;
 mod gate;
 mod global;
 mod id;
+mod link;
 mod lookup;
 mod member;
 mod options;
@@ -31,6 +32,7 @@ mod sqlite;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod touch;
 mod weakness;
 
 pub use alias::AliasRow;
@@ -43,10 +45,12 @@ pub use error::StoreError;
 pub use evidence::EvidenceRow;
 pub use gate::Gate;
 pub use id::IdRow;
+pub use link::LinkRow;
 pub use member::MemberRow;
 pub use options::StoreOptions;
 pub use project::Projection;
 pub use reference::ReferenceRow;
 pub use schema::SCHEMA_VERSION;
 pub use store::{Kind, Store};
+pub use touch::{InvalidationRow, StoredTouch, TouchCount, TouchRow, TouchesOf, first_touch_id};
 pub use weakness::Weakness;

@@ -8,16 +8,18 @@ use crate::postgres::Postgres;
 use crate::sqlite::{Durability, Sqlite};
 
 /// The schema that this release reads and writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The steps from nothing to [`SCHEMA_VERSION`], one each.
 const SQLITE: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema/sqlite_1.sql"),
     include_str!("schema/sqlite_2.sql"),
+    include_str!("schema/sqlite_3.sql"),
 ];
 const POSTGRES: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema/postgres_1.sql"),
     include_str!("schema/postgres_2.sql"),
+    include_str!("schema/postgres_3.sql"),
 ];
 
 const CREATE_VERSION: &str =

@@ -16,3 +16,4 @@ mod projecting;
 mod reading;
 mod schema;
 mod sqlite;
+mod touching;
