@@ -13,7 +13,7 @@ use crate::{
     event::{Affiliate, Conversion, Event},
     features::{Features, Limits, Link, LinkKind, Pair},
     typology::Typology,
-    verdict::{Assessment, Band, Context, Evidence, Signal, Verdict, assess},
+    verdict::{Assessment, Band, Context, Evidence, History, Signal, Verdict, assess},
 };
 
 /// What happens to a conversion's commission.
@@ -37,6 +37,7 @@ pub struct NotAState;
 pub struct Engine {
     rules: Rules,
     features: Features,
+    history: History,
     context: Context,
     flags: BTreeMap<FlagKey, Flag>,
     /// Conversions whose commission has not locked, by number: as many as merchants signed.
@@ -52,6 +53,7 @@ impl Engine {
         Self {
             rules,
             features: Features::new(limits),
+            history: History::default(),
             context: Context::default(),
             flags: BTreeMap::new(),
             book: BTreeMap::new(),
@@ -123,7 +125,13 @@ impl Engine {
             .filter(|(_, flag)| flag.case.may_hold())
             .map(|(key, _)| key.pair.affiliate)
             .collect();
-        let mut assessment = assess(&self.features, at_ms, &self.rules.thresholds, &flagged);
+        let mut assessment = assess(
+            &self.features,
+            &mut self.history,
+            at_ms,
+            &self.rules.thresholds,
+            &flagged,
+        );
         let mut verdicts = self.identity_verdicts(at_ms);
         verdicts.append(&mut assessment.verdicts);
         self.raise(&verdicts, at_ms);
@@ -148,6 +156,7 @@ impl Engine {
                 observed: kinds.len() as f64,
                 expected: 0.0,
                 counted: links.iter().filter(|link| link.banned).count() as f64,
+                change: None,
                 p_value: 0.0,
             };
             let start = pairs.partition_point(|(pair, _)| pair.affiliate < *affiliate);
@@ -344,7 +353,7 @@ impl Engine {
         let vertical = self.features.identities().vertical(pair.affiliate);
         self.features
             .pair(pair, at_ms)
-            .map(|profile| self.context.judge(pair, &profile, vertical))
+            .map(|profile| self.context.judge(pair, &profile, &self.history, vertical))
             .unwrap_or_default()
     }
 

@@ -248,6 +248,12 @@ impl Profile {
         self.tallies[tally as usize]
     }
 
+    /// Everything counted, in the order of [`Tally`].
+    #[must_use]
+    pub const fn tallies(&self) -> &[u32; TALLIES] {
+        &self.tallies
+    }
+
     /// Clicks by the visitor's hour of day.
     #[must_use]
     pub const fn hours(&self) -> &[u16; 24] {

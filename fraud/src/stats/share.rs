@@ -1,15 +1,17 @@
 //! Shares that differ between honest affiliates: a beta-binomial whose correlation is taken from the population itself.
 //!
-//! The correlation is the smallest one at which the population lies where it should: no more than a tenth of it in its own upper
-//! tenth. So honest differences are no surprise, and a few percent of bad ones do not hide themselves.
+//! The correlation is the one at which the squared deviations of the population's upper (or lower) half are as large as they
+//! should be; each row weighs as much as it says about the correlation, and none counts for more than two deviations (Huber's
+//! proposal 2). So honest differences are no surprise, and a few percent of bad ones do not hide themselves.
 
 use serde::{Deserialize, Serialize};
 
 use super::tail::{beta_binomial_lower, beta_binomial_upper, normal_upper};
 
-/// So much of the population may lie beyond these points of the normal distribution: a tenth beyond its tenth; then, without those
-/// that are far apart from all others, a fortieth beyond its hundredth, because honest tails are heavier.
-const BEYOND: [(f64, f64); 2] = [(0.1, 1.281_551_6), (0.025, 2.326_347_9)];
+/// What counts of a row's squared z is no more than this squared: a few percent that are not of the population do not hide themselves.
+const BOUND: f64 = 2.0;
+/// The mean of a squared standard normal variable that is bounded so.
+const BOUNDED_MEAN: f64 = 0.920_5;
 /// Below this many expected, a row says nothing about the spread.
 const LEAST_EXPECTED: f64 = 0.5;
 /// A difference of fewer events is nobody's spread: it is too small to act on.
@@ -20,9 +22,6 @@ const LEAST_RHO: f64 = 2e-4;
 /// Fewer rows than this say nothing about the spread, and then this much is taken for it.
 const POPULATION: usize = 100;
 const UNKNOWN_RHO: f64 = 0.003;
-/// Beyond this z by the first point, a row is not of the population.
-const APART: f64 = 6.0;
-
 /// Something counted among something, and the share that is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row {
@@ -35,6 +34,23 @@ pub struct Row {
 }
 
 impl Row {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        let n = self.n + other.n;
+        if n > 0.0 {
+            self.expected = (self.n * self.expected + other.n * other.expected) / n;
+        }
+        self.k += other.k;
+        self.n = n;
+    }
+
+    /// How much it says about the correlation: nothing where chance is all of its spread.
+    fn information(&self, rho: f64) -> f64 {
+        let more = (self.n - 1.0).max(0.0) * rho;
+        let part = more / (1.0 + more);
+        part * part
+    }
+
     fn z(&self, rho: f64) -> f64 {
         let variance =
             self.n * self.expected * (1.0 - self.expected) * (1.0 + (self.n - 1.0).max(0.0) * rho);
@@ -63,25 +79,26 @@ impl Shares {
     #[must_use]
     pub fn fit(rows: &[Row], upper: bool) -> Self {
         let sign = if upper { 1.0 } else { -1.0 };
-        let mut usable: Vec<&Row> = rows
-            .iter()
-            .filter(|row| row.n * row.expected >= LEAST_EXPECTED)
-            .collect();
-        if usable.len() < POPULATION {
+        let usable = || {
+            rows.iter()
+                .filter(|row| row.n * row.expected >= LEAST_EXPECTED)
+        };
+        if usable().count() < POPULATION {
             return Self { rho: UNKNOWN_RHO };
         }
-        let mut rho = LEAST_RHO;
-        for (part, point) in BEYOND {
-            rho = smallest(rho, |rho| {
-                let count = usable
-                    .iter()
-                    .filter(|row| sign * (row.k - row.n * row.expected) >= LEAST_EVENTS)
-                    .filter(|row| sign * row.z(rho) > point)
-                    .count();
-                count as f64 > part * usable.len() as f64
-            });
-            usable.retain(|row| sign * row.z(rho) < APART);
-        }
+        let side: Vec<&Row> = usable()
+            .filter(|row| sign * (row.k - row.n * row.expected) > 0.0)
+            .collect();
+        let rho = smallest(LEAST_RHO, |rho| {
+            let sum: f64 = side
+                .iter()
+                .map(|row| {
+                    let z = row.z(rho).abs().min(BOUND);
+                    row.information(rho) * (z * z - BOUNDED_MEAN)
+                })
+                .sum();
+            sum > 0.0
+        });
         Self { rho }
     }
 
@@ -89,6 +106,16 @@ impl Shares {
     #[must_use]
     pub const fn rho(self) -> f64 {
         self.rho
+    }
+
+    /// The probability that an honest affiliate has so many or more; or so few or fewer.
+    #[must_use]
+    pub fn tail(self, row: &Row, is_low: bool) -> f64 {
+        if is_low {
+            self.lower(row)
+        } else {
+            self.upper(row)
+        }
     }
 
     /// The probability that an honest affiliate has so many or more.

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    history::{Changes, Drifts, History, WINDOWS},
     reference::{Mixtures, Reference, References, clicks},
     signal::{Evidence, SHARES, Signal, Whole},
 };
 use crate::{
     event::{Affiliate, Merchant},
     features::{Pair, Profile, Tally},
-    stats::{ByVolume, Mixture, Row, Shares, Surface, calibrate, entropy, normal_upper},
+    stats::{ByVolume, Mixture, Row, Shares, Surface, calibrate, entropy, fisher, normal_upper},
 };
 
 /// Below so many conversions, times say nothing.
@@ -23,6 +24,8 @@ const LEAST_CLICKS: f64 = 60.0;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Level {
     shares: [Shares; SHARES.len()],
+    /// How honest subjects differ from their own past.
+    changes: [[Shares; WINDOWS]; SHARES.len()],
     /// Correlations of the mixtures: flood, spike, flat.
     mixtures: [f64; 3],
     duplicates: ByVolume,
@@ -33,6 +36,7 @@ struct Level {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Context {
     references: References,
+    drifts: Drifts,
     pairs: Level,
     affiliates: Level,
     #[serde(skip)]
@@ -42,6 +46,7 @@ pub struct Context {
 /// What one subject has to show, before anybody says what is usual.
 struct Facts {
     rows: [Row; SHARES.len()],
+    changes: Changes,
     surfaces: Option<[Surface; 3]>,
     /// Merchant by whose mixtures the surfaces are read.
     merchant: Merchant,
@@ -62,10 +67,11 @@ pub struct Subject {
 }
 
 impl Context {
-    /// From all pairs of an instant. Flagged affiliates say nothing about what is usual.
+    /// From all pairs of an instant and their past. Flagged affiliates say nothing about what is usual.
     #[must_use]
     pub fn take(
         pairs: &[(Pair, Profile)],
+        history: &History,
         flagged: &BTreeSet<Affiliate>,
         vertical: impl Fn(Affiliate) -> u8,
     ) -> (Self, Vec<(Subject, Vec<Evidence>)>) {
@@ -73,19 +79,20 @@ impl Context {
         let mut context = Self {
             mixtures: references.mixtures(),
             references,
+            drifts: history.drifts(flagged),
             ..Self::default()
         };
         let mut of_pairs = Vec::with_capacity(pairs.len());
         let mut of_affiliates: Vec<(Affiliate, Facts, usize)> = Vec::new();
         for (pair, profile) in pairs {
-            let facts = context.facts(*pair, profile, vertical(pair.affiliate));
+            let facts = context.facts(*pair, profile, history, vertical(pair.affiliate));
             match of_affiliates.last_mut() {
                 Some((last, sum, merchants)) if *last == pair.affiliate => {
                     sum.add(&facts);
                     *merchants += 1;
                 }
                 _ => {
-                    let copy = context.facts(*pair, profile, vertical(pair.affiliate));
+                    let copy = context.facts(*pair, profile, history, vertical(pair.affiliate));
                     of_affiliates.push((pair.affiliate, copy, 1));
                 }
             }
@@ -128,8 +135,15 @@ impl Context {
 
     /// What one pair shows against the references as they were taken last.
     #[must_use]
-    pub fn judge(&self, pair: Pair, profile: &Profile, vertical: u8) -> Vec<Evidence> {
-        self.evidence(&self.facts(pair, profile, vertical), &self.pairs)
+    pub fn judge(
+        &self,
+        pair: Pair,
+        profile: &Profile,
+        history: &History,
+        vertical: u8,
+    ) -> Vec<Evidence> {
+        let facts = self.facts(pair, profile, history, vertical);
+        self.evidence(&facts, &self.pairs)
     }
 
     /// The bins of click-to-conversion times in which, at this share of the other histogram, a tenth or more is not the
@@ -150,7 +164,7 @@ impl Context {
         self.mixtures = self.references.mixtures();
     }
 
-    fn facts(&self, pair: Pair, profile: &Profile, vertical: u8) -> Facts {
+    fn facts(&self, pair: Pair, profile: &Profile, history: &History, vertical: u8) -> Facts {
         let mut at = 0;
         let rows = SHARES.map(|(_, part, whole)| {
             let row = Row {
@@ -172,6 +186,7 @@ impl Context {
         let gap_counts: f64 = profile.gaps().iter().map(|count| f64::from(*count)).sum();
         Facts {
             rows,
+            changes: history.changes(pair, &self.drifts),
             surfaces,
             merchant: pair.merchant,
             conversions: f64::from(profile.tally(Tally::Conversions)),
@@ -212,7 +227,16 @@ impl Context {
                 .map(|facts| facts.rows[at])
                 .filter(|row| row.n >= whole.least())
                 .collect();
-            level.shares[at] = Shares::fit(&rows, *signal != Signal::RateLow);
+            let upper = *signal != Signal::RateLow;
+            level.shares[at] = Shares::fit(&rows, upper);
+            for window in 0..WINDOWS {
+                let rows: Vec<Row> = population
+                    .iter()
+                    .map(|facts| facts.changes[at][window])
+                    .filter(|row| row.n > 0.0)
+                    .collect();
+                level.changes[at][window] = Shares::fit(&rows, upper);
+            }
         }
         let mut ratios: [Vec<(f64, f64)>; 3] = Default::default();
         for facts in &population {
@@ -249,19 +273,23 @@ impl Context {
             if row.n < whole.least() {
                 continue;
             }
-            let shares = level.shares[at];
-            let p_value = if *signal == Signal::RateLow {
-                shares.lower(row)
-            } else {
-                shares.upper(row)
-            };
-            all.push(Evidence {
+            let is_low = *signal == Signal::RateLow;
+            let mut found = Evidence {
                 signal: *signal,
                 observed: row.k / row.n,
                 expected: row.expected,
                 counted: row.n,
-                p_value,
-            });
+                change: None,
+                p_value: level.shares[at].tail(row, is_low),
+            };
+            // Beside what others have counts how much of it is new.
+            if signal.has_past()
+                && let Some((p_value, times)) = level.change(at, &facts.changes[at], is_low)
+            {
+                found.p_value = fisher(&[found.p_value, p_value]);
+                found.change = Some(times);
+            }
+            all.push(found);
         }
         if facts.clicks >= LEAST_CLICKS {
             let (z, usual) = level.duplicates.z(facts.clicks, facts.duplicate_level());
@@ -270,6 +298,7 @@ impl Context {
                 observed: facts.duplicates / facts.clicks,
                 expected: libm::exp(usual),
                 counted: facts.clicks,
+                change: None,
                 p_value: normal_upper(z * ROBUST),
             });
             let (z, usual) = level.gaps.z(facts.clicks, facts.gaps);
@@ -278,6 +307,7 @@ impl Context {
                 observed: facts.gaps,
                 expected: usual,
                 counted: facts.gap_counts,
+                change: None,
                 p_value: normal_upper(-z * ROBUST),
             });
         }
@@ -293,11 +323,29 @@ impl Context {
                     observed: ratios[at].1,
                     expected: 0.0,
                     counted: n,
+                    change: None,
                     p_value: Surface::p_value(ratios[at].0),
                 });
             }
         }
         all
+    }
+}
+
+impl Level {
+    /// How probable it is that an honest subject changes so much, and how many times its own past the share is: by the span of
+    /// time that shows it best, of those that there are.
+    fn change(&self, at: usize, rows: &[Row; WINDOWS], is_low: bool) -> Option<(f64, f64)> {
+        let spans = rows.iter().filter(|row| row.n > 0.0).count() as f64;
+        rows.iter()
+            .zip(&self.changes[at])
+            .filter(|(row, _)| row.n > 0.0)
+            .map(|(row, shares)| {
+                let p_value = (shares.tail(row, is_low) * spans).min(1.0);
+                let before = ((row.n - row.k) / (1.0 - row.expected)).max(0.5);
+                (p_value, row.k / row.expected / before)
+            })
+            .min_by(|a, b| a.0.total_cmp(&b.0))
     }
 }
 
@@ -312,12 +360,15 @@ impl Facts {
     /// Adds those of the same affiliate at another merchant.
     fn add(&mut self, other: &Self) {
         for (row, other) in self.rows.iter_mut().zip(&other.rows) {
-            let n = row.n + other.n;
-            if n > 0.0 {
-                row.expected = (row.n * row.expected + other.n * other.expected) / n;
-            }
-            row.k += other.k;
-            row.n = n;
+            row.add(other);
+        }
+        for (row, other) in self
+            .changes
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(other.changes.as_flattened())
+        {
+            row.add(other);
         }
         if let (Some(surfaces), Some(others)) = (&mut self.surfaces, &other.surfaces) {
             for (surface, other) in surfaces.iter_mut().zip(others) {

@@ -4,6 +4,7 @@
 //! these tests of a day are one family under Benjamini-Hochberg control. Holds nothing itself: [`crate::act`] does.
 
 mod context;
+mod history;
 mod reference;
 mod scheme;
 mod signal;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use context::{Context, Subject};
+pub use history::History;
 pub use signal::{Evidence, Signal};
 
 use crate::{
@@ -56,8 +58,8 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             watch_q: 0.1,
-            flag_q: 0.001,
-            hold_q: 0.000_5,
+            flag_q: 0.02,
+            hold_q: 0.002,
             least_share: 0.06,
         }
     }
@@ -95,16 +97,19 @@ pub struct Assessment {
     pub context: Context,
 }
 
-/// Judges everybody at an instant. `flagged` affiliates are left out of what is usual.
+/// Judges everybody at an instant, against each other and against their own past, which it adds to. `flagged` affiliates are left
+/// out of what is usual.
 #[must_use]
 pub fn assess(
     features: &Features,
+    history: &mut History,
     at_ms: i64,
     thresholds: &Thresholds,
     flagged: &BTreeSet<Affiliate>,
 ) -> Assessment {
     let pairs = features.pairs(at_ms);
-    let (context, subjects) = Context::take(&pairs, flagged, |affiliate| {
+    history.note(&pairs, at_ms);
+    let (context, subjects) = Context::take(&pairs, history, flagged, |affiliate| {
         features.identities().vertical(affiliate)
     });
     let mut all: Vec<(Subject, Finding)> = Vec::new();

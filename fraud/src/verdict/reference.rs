@@ -42,8 +42,14 @@ pub(super) struct References {
     merchants: BTreeMap<Merchant, Reference>,
     overall: Reference,
     /// By kind of site: how many times the usual share.
-    verticals: BTreeMap<u8, [f64; SHARES.len()]>,
+    verticals: Kinds,
 }
+
+/// By kind of site: how many times the usual share.
+type Kinds = BTreeMap<u8, [f64; SHARES.len()]>;
+
+/// Merchants and kinds of sites are taken beside each other so often.
+const ROUNDS: usize = 3;
 
 impl References {
     pub(super) fn take(
@@ -51,40 +57,44 @@ impl References {
         flagged: &BTreeSet<Affiliate>,
         vertical: impl Fn(Affiliate) -> u8,
     ) -> Self {
-        let mut of: BTreeMap<Merchant, Vec<&Profile>> = BTreeMap::new();
-        let honest = || {
-            pairs
-                .iter()
-                .filter(|(pair, _)| !flagged.contains(&pair.affiliate))
-        };
-        for (pair, profile) in honest() {
-            of.entry(pair.merchant).or_default().push(profile);
-        }
-        let all: Vec<&Profile> = honest().map(|(_, profile)| profile).collect();
-        let overall = Reference::take(&all, None);
-        let merchants = of
-            .into_iter()
-            .map(|(merchant, profiles)| (merchant, Reference::take(&profiles, Some(&overall))))
+        let honest: Vec<(Pair, &Profile, u8)> = pairs
+            .iter()
+            .filter(|(pair, _)| !flagged.contains(&pair.affiliate))
+            .map(|(pair, profile)| (*pair, profile, vertical(pair.affiliate)))
             .collect();
-        let mut references = Self {
-            merchants,
-            overall,
-            verticals: BTreeMap::new(),
-        };
-        references.verticals = references.multiples(honest(), vertical);
+        let mut of: BTreeMap<Merchant, Vec<(&Profile, u8)>> = BTreeMap::new();
+        for (pair, profile, kind) in &honest {
+            of.entry(pair.merchant).or_default().push((profile, *kind));
+        }
+        let all: Vec<(&Profile, u8)> = honest.iter().map(|(_, p, kind)| (*p, *kind)).collect();
+        let mut references = Self::default();
+        // A merchant's share depends on the kinds of its sites, and a kind's on its merchants: each is taken beside the other.
+        for _ in 0..ROUNDS {
+            let kinds = &references.verticals;
+            let overall = Reference::shares(&all, kinds, None);
+            let merchants = of.iter().map(|(merchant, profiles)| {
+                let shares = Reference::shares(profiles, kinds, Some(&overall));
+                (*merchant, Reference::of_shares(shares))
+            });
+            references.merchants = merchants.collect();
+            references.overall = Reference::of_shares(overall);
+            references.verticals = references.multiples(&honest);
+        }
+        references.overall.histograms(&all, None);
+        for (merchant, profiles) in &of {
+            if let Some(reference) = references.merchants.get_mut(merchant) {
+                reference.histograms(profiles, Some(&references.overall));
+            }
+        }
         references
     }
 
     /// Observed over expected by kind of site, leaning on 1.
-    fn multiples<'a>(
-        &self,
-        honest: impl Iterator<Item = &'a (Pair, Profile)>,
-        vertical: impl Fn(Affiliate) -> u8,
-    ) -> BTreeMap<u8, [f64; SHARES.len()]> {
+    fn multiples(&self, honest: &[(Pair, &Profile, u8)]) -> Kinds {
         let mut sums: BTreeMap<u8, [(f64, f64); SHARES.len()]> = BTreeMap::new();
-        for (pair, profile) in honest {
+        for (pair, profile, kind) in honest {
             let reference = self.of(pair.merchant);
-            let sums = sums.entry(vertical(pair.affiliate)).or_default();
+            let sums = sums.entry(*kind).or_default();
             for (at, (_, part, whole)) in SHARES.iter().enumerate() {
                 let n = whole.of(profile);
                 // One site of the kind must not decide what is usual for the kind.
@@ -123,67 +133,67 @@ impl References {
 }
 
 impl Reference {
-    fn take(profiles: &[&Profile], lean: Option<&Self>) -> Self {
-        let weights = |whole: Whole| {
-            let mut sizes: Vec<f64> = profiles
-                .iter()
-                .map(|profile| whole.of(profile))
-                .filter(|n| *n > 0.0)
-                .collect();
-            let most = 3.0 * median(&mut sizes);
-            move |profile: &Profile| (most / whole.of(profile).max(1.0)).min(1.0)
-        };
-        let by_clicks = weights(Whole::Clicks);
-        let by_conversions = weights(Whole::Conversions);
-        let by_attempts = weights(Whole::Attempts);
+    fn of_shares(shares: [f64; SHARES.len()]) -> Self {
+        Self {
+            shares,
+            ..Self::default()
+        }
+    }
+
+    /// The shares of a site of no special kind, leaning on those of all merchants.
+    fn shares(
+        profiles: &[(&Profile, u8)],
+        kinds: &Kinds,
+        lean: Option<&[f64; SHARES.len()]>,
+    ) -> [f64; SHARES.len()] {
+        let most =
+            [Whole::Clicks, Whole::Conversions, Whole::Attempts].map(|whole| most(profiles, whole));
         let mut shares = [0.0; SHARES.len()];
         for (at, (_, part, whole)) in SHARES.iter().enumerate() {
-            let (mut k, mut n) = lean.map_or((0.5, 50.0), |overall| {
+            let lean = lean.map_or((0.5, 50.0), |overall| {
                 let by = LEAN[usize::from(*whole != Whole::Clicks)];
-                (by * overall.shares[at], by)
+                (by * overall[at], by)
             });
-            let lean = (k, n);
+            let (mut k, mut n) = lean;
             // Twice, the second time without what is far too much by the first.
-            for most in [f64::INFINITY, 1.0] {
+            for bound in [f64::INFINITY, 1.0] {
                 let first = k / n;
                 (k, n) = lean;
-                for profile in profiles {
-                    let weight = match whole {
-                        Whole::Clicks => by_clicks(profile),
-                        Whole::Conversions => by_conversions(profile),
-                        Whole::Attempts => by_attempts(profile),
-                    };
+                for (profile, kind) in profiles {
                     let count = whole.of(profile);
-                    let usual = most * usual_most(count, first);
+                    let weight = (most[*whole as usize] / count.max(1.0)).min(1.0);
+                    let multiple = kinds.get(kind).map_or(1.0, |all| all[at]);
+                    let usual = bound * usual_most(count * multiple, first);
                     k += weight * f64::from(profile.tally(*part)).min(usual);
-                    n += weight * count;
+                    n += weight * count * multiple;
                 }
             }
             shares[at] = k / n;
         }
-        let times = histogram(
+        shares
+    }
+
+    fn histograms(&mut self, profiles: &[(&Profile, u8)], lean: Option<&Self>) {
+        let by_conversions = most(profiles, Whole::Conversions);
+        self.times = histogram(
             profiles,
             |profile| &profile.times()[..],
-            by_conversions,
+            |profile| (by_conversions / Whole::Conversions.of(profile).max(1.0)).min(1.0),
             lean.map(|overall| (&overall.times[..], LEAN[1])),
         );
-        let hours = histogram(
+        let by_clicks = most(profiles, Whole::Clicks);
+        self.hours = histogram(
             profiles,
             |profile| &profile.hours()[..],
-            by_clicks,
+            |profile| (by_clicks / Whole::Clicks.of(profile).max(1.0)).min(1.0),
             lean.map(|overall| (&overall.hours[..], LEAN[0])),
         );
         let seen = |bin: &usize| {
             profiles
                 .iter()
-                .any(|profile| profile.times().get(*bin).is_some_and(|count| *count > 0))
+                .any(|(profile, _)| profile.times().get(*bin).is_some_and(|count| *count > 0))
         };
-        Self {
-            shares,
-            times,
-            hours,
-            last_bin: (0..TIME_BINS).rev().find(seen).unwrap_or(TIME_BINS - 1),
-        }
+        self.last_bin = (0..TIME_BINS).rev().find(seen).unwrap_or(TIME_BINS - 1);
     }
 
     /// Any time of the window.
@@ -222,6 +232,16 @@ impl Reference {
     }
 }
 
+/// Nobody counts for more than this: three times the median.
+fn most(profiles: &[(&Profile, u8)], whole: Whole) -> f64 {
+    let mut sizes: Vec<f64> = profiles
+        .iter()
+        .map(|(profile, _)| whole.of(profile))
+        .filter(|n| *n > 0.0)
+        .collect();
+    3.0 * median(&mut sizes)
+}
+
 /// More than so many of `n` say nothing about what is usual.
 fn usual_most(n: f64, share: f64) -> f64 {
     let expected = n * share;
@@ -231,13 +251,13 @@ fn usual_most(n: f64, share: f64) -> f64 {
 
 /// A weighted sum of histograms as probabilities, none of them 0, leaning on another one with a weight in counts.
 fn histogram<'a>(
-    profiles: &[&'a Profile],
+    profiles: &[(&'a Profile, u8)],
     cells: impl Fn(&'a Profile) -> &'a [u16],
     weight: impl Fn(&Profile) -> f64,
     lean: Option<(&[f64], f64)>,
 ) -> Vec<f64> {
     let mut sum: Vec<f64> = Vec::new();
-    for profile in profiles {
+    for (profile, _) in profiles {
         let weight = weight(profile);
         let cells = cells(profile);
         sum.resize(cells.len(), 0.2);

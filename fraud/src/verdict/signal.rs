@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::features::{Profile, Tally};
+use crate::features::{Profile, TALLIES, Tally};
 
 /// One statistic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,6 +62,7 @@ pub enum Signal {
 
 /// Of what a share is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Whole {
     Clicks,
     Conversions,
@@ -102,10 +103,22 @@ pub(super) const SHARES: [(Signal, Tally, Whole); 18] = [
     (Signal::RateLow, Tally::Conversions, Whole::Clicks),
 ];
 
+impl Signal {
+    /// Whether a share of the last weeks can be set against those before: not what comes back, weeks after it was sold.
+    pub(super) const fn has_past(self) -> bool {
+        !matches!(self, Self::Returned | Self::PartReturned)
+    }
+}
+
 impl Whole {
     /// How many there are.
     pub(super) fn of(self, profile: &Profile) -> f64 {
-        let tally = |tally| f64::from(profile.tally(tally));
+        self.count(profile.tallies())
+    }
+
+    /// How many there are in everything counted.
+    pub(super) fn count(self, tallies: &[u32; TALLIES]) -> f64 {
+        let tally = |tally: Tally| f64::from(tallies[tally as usize]);
         match self {
             Self::Clicks => tally(Tally::Clicks),
             Self::Conversions => tally(Tally::Conversions),
@@ -135,29 +148,47 @@ pub struct Evidence {
     pub expected: f64,
     /// In so many clicks or conversions.
     pub counted: f64,
+    /// How many times its own past the share is, beside how its merchants changed; none where there is no past to compare with.
+    pub change: Option<f64>,
     /// How probable so much or more is with an honest affiliate.
     pub p_value: f64,
 }
 
 impl Evidence {
-    /// How much more than usual: the part of the traffic that an honest affiliate would not have.
+    /// How much more than usual, or than in its own past: the part of the traffic that an honest affiliate would not have.
     #[must_use]
     pub fn excess(&self) -> f64 {
-        match self.signal {
-            Signal::RateLow => self.expected - self.observed,
-            // Of the conversions, not of the clicks.
-            Signal::RateHigh => 1.0 - self.expected / self.observed.max(1e-9),
-            Signal::RegularGaps | Signal::Linked => 1.0,
-            _ => (self.observed - self.expected) / (1.0 - self.expected).max(0.01),
-        }
+        self.beyond(self.base())
     }
 
-    /// How many events more than usual.
+    /// How many events more than usual, or than in its own past.
     #[must_use]
     pub fn events(&self) -> f64 {
         match self.signal {
-            Signal::RateHigh => (self.observed - self.expected) * self.counted,
+            Signal::RateHigh => (self.observed - self.base()) * self.counted,
             _ => self.excess() * self.counted,
+        }
+    }
+
+    /// What is usual, or was its own past where that is further away from what was observed.
+    fn base(&self) -> f64 {
+        let past = self
+            .change
+            .map_or(self.expected, |change| self.observed / change.max(0.01));
+        if self.beyond(past) > self.beyond(self.expected) {
+            past
+        } else {
+            self.expected
+        }
+    }
+
+    fn beyond(&self, base: f64) -> f64 {
+        match self.signal {
+            Signal::RateLow => base - self.observed,
+            // Of the conversions, not of the clicks.
+            Signal::RateHigh => 1.0 - base / self.observed.max(1e-9),
+            Signal::RegularGaps | Signal::Linked => 1.0,
+            _ => (self.observed - base) / (1.0 - base).max(0.01),
         }
     }
 }
@@ -221,6 +252,10 @@ impl fmt::Display for Evidence {
         write!(
             f,
             "{what}: {observed:.1} % of {n:.0}; usual are {expected:.1} %"
-        )
+        )?;
+        match self.change {
+            Some(change) => write!(f, "; {change:.1} times its own past"),
+            None => Ok(()),
+        }
     }
 }
