@@ -20,6 +20,7 @@ pub mod lists;
 pub mod score;
 pub mod simulate;
 pub mod stats;
+mod token;
 mod typology;
 pub mod verdict;
 
@@ -28,4 +29,5 @@ pub use event::{
     Affiliate, Conversion, Enrolment, Event, Mark, Marks, Merchant, Refusal, RefusalKind, Return,
     Token, Touch, TouchKind,
 };
+pub use token::{TokenKey, TokenKind};
 pub use typology::{Typology, UnknownTypology};
