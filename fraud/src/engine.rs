@@ -3,6 +3,8 @@
 //! A fold: state is a function of the events, the instants of assessment and the versions of the rules, and of nothing else.
 //! An event costs about a microsecond, an assessment some microseconds per pair. Saved and read again it goes on byte for byte.
 
+mod weigh;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +14,14 @@ use crate::{
     act::{CaseError, Flag, FlagKey, Kept, Mode, Outcome, Rules},
     event::{Affiliate, Conversion, Event},
     features::{Features, Limits, Link, LinkKind, Pair},
+    learn::Learner,
+    rules::Rulebook,
     typology::Typology,
     verdict::{Assessment, Band, Context, Evidence, History, Signal, Verdict, assess},
 };
+
+/// Version of the saved state's form; another one is refused, and the events are replayed.
+const FORMAT: u32 = 2;
 
 /// What happens to a conversion's commission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,7 +50,10 @@ pub struct Engine {
     /// Conversions whose commission has not locked, by number: as many as merchants signed.
     book: BTreeMap<u64, Kept>,
     links: BTreeMap<Affiliate, BTreeSet<Link>>,
-    affiliates: BTreeSet<Affiliate>,
+    /// When each enrolled.
+    affiliates: BTreeMap<Affiliate, i64>,
+    rulebook: Rulebook,
+    learner: Learner,
 }
 
 impl Engine {
@@ -58,7 +68,9 @@ impl Engine {
             flags: BTreeMap::new(),
             book: BTreeMap::new(),
             links: BTreeMap::new(),
-            affiliates: BTreeSet::new(),
+            affiliates: BTreeMap::new(),
+            rulebook: Rulebook::default(),
+            learner: Learner::default(),
         }
     }
 
@@ -80,7 +92,9 @@ impl Engine {
                 }
             }
             Event::Enrolment(enrolment) => {
-                self.affiliates.insert(enrolment.affiliate);
+                self.affiliates
+                    .entry(enrolment.affiliate)
+                    .or_insert(enrolment.at_ms);
                 let links = self.features.enrolment(enrolment);
                 self.link(links);
             }
@@ -97,7 +111,7 @@ impl Engine {
         let mut kept = Kept::new(conversion, own, shared_payment);
         let because = self
             .flags_of(kept.pair)
-            .find(|(key, flag)| flag.is_holding() && kept.is_covered(key, flag))
+            .find(|(key, flag)| kept.waits_for(key, flag, true))
             .map(|(key, _)| *key);
         kept.held = because.is_some();
         self.book.insert(conversion.id, kept);
@@ -134,7 +148,9 @@ impl Engine {
         );
         let mut verdicts = self.identity_verdicts(at_ms);
         verdicts.append(&mut assessment.verdicts);
+        let rows = self.weigh(&mut verdicts, &assessment.context, at_ms);
         self.raise(&verdicts, at_ms);
+        self.remember(&rows, at_ms);
         assessment.verdicts = verdicts;
         self.context = assessment.context.clone();
         let effects = self.hold();
@@ -172,6 +188,7 @@ impl Engine {
                         share: 1.0,
                         time_bins: 0,
                         evidence: vec![evidence],
+                        named: Vec::new(),
                     }),
             );
         }
@@ -188,7 +205,8 @@ impl Engine {
         let mut sure: BTreeSet<FlagKey> = BTreeSet::new();
         for verdict in verdicts {
             let mode = self.rules.mode(verdict.typology);
-            if verdict.band < Band::Flag || mode == Mode::Shadow {
+            let band = verdict.overall();
+            if band < Band::Flag || mode == Mode::Shadow {
                 continue;
             }
             let affiliate = verdict.pair.affiliate;
@@ -207,6 +225,7 @@ impl Engine {
                 raised_ms: at_ms,
                 holding_since_ms: None,
                 verdict: verdict.clone(),
+                holders: Default::default(),
                 sure: 0,
                 rules,
                 case: Default::default(),
@@ -215,13 +234,16 @@ impl Engine {
                 continue;
             }
             flag.again(verdict.clone());
-            if verdict.band == Band::Hold && mode == Mode::Hold {
+            if band == Band::Hold && mode == Mode::Hold {
                 sure.insert(key);
                 flag.sure = flag.sure.saturating_add(1);
                 let exact = verdict.typology == Typology::DuplicateIdentity;
                 if flag.holding_since_ms.is_none() && (exact || flag.sure >= self.rules.hold_after)
                 {
                     flag.holding_since_ms = Some(at_ms);
+                }
+                if flag.holding_since_ms.is_some() {
+                    flag.hold(verdict);
                 }
             }
         }
@@ -257,7 +279,7 @@ impl Engine {
             .filter(|(_, kept)| !kept.held && holding.contains(&kept.pair))
             .filter_map(|(id, kept)| {
                 self.flags_of(kept.pair)
-                    .find(|(key, flag)| flag.is_holding() && kept.is_covered(key, flag))
+                    .find(|(key, flag)| kept.waits_for(key, flag, true))
                     .map(|(key, _)| (*id, *key))
             })
             .collect();
@@ -289,6 +311,7 @@ impl Engine {
         at_ms: i64,
     ) -> Result<Vec<Effect>, CaseError> {
         self.flag_mut(key)?.case.close(outcome, at_ms)?;
+        self.learner.decide(key.pair, key.typology, outcome, at_ms);
         let released: Vec<u64> = self
             .book
             .iter()
@@ -296,7 +319,7 @@ impl Engine {
             .filter(|(_, kept)| {
                 !self
                     .flags_of(kept.pair)
-                    .any(|(key, flag)| flag.is_holding() && kept.is_covered(key, flag))
+                    .any(|(key, flag)| kept.waits_for(key, flag, false))
             })
             .map(|(id, _)| *id)
             .collect();
@@ -313,7 +336,11 @@ impl Engine {
     /// # Errors
     /// When there is no such flag, or the case does not allow it.
     pub fn appeal(&mut self, key: FlagKey, at_ms: i64) -> Result<(), CaseError> {
-        self.flag_mut(key)?.case.appeal(at_ms)
+        self.flag_mut(key)?.case.appeal(at_ms)?;
+        if self.outcomes().get(&key.pair) != Some(&true) {
+            self.learner.reopen(key.pair);
+        }
+        Ok(())
     }
 
     /// A flag is not raised again before an instant, in milliseconds UTC.
@@ -361,7 +388,7 @@ impl Engine {
     /// would be refused by [`Self::restore`].)
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).unwrap_or_default()
+        postcard::to_stdvec(&(FORMAT, self)).unwrap_or_default()
     }
 
     /// The state from bytes.
@@ -369,6 +396,10 @@ impl Engine {
     /// # Errors
     /// When the bytes are no saved state of this version.
     pub fn restore(bytes: &[u8]) -> Result<Self, NotAState> {
+        let (format, bytes): (u32, _) = postcard::take_from_bytes(bytes).map_err(|_| NotAState)?;
+        if format != FORMAT {
+            return Err(NotAState);
+        }
         let (mut engine, rest): (Self, _) =
             postcard::take_from_bytes(bytes).map_err(|_| NotAState)?;
         if !rest.is_empty() || !engine.features.reindex() {

@@ -128,7 +128,11 @@ mod tests {
         for same in [" JaneDoe@GMAIL.com", "j.a.n.e.doe+shop@googlemail.com."] {
             assert_eq!(key.mail(same), mail, "{same}");
         }
-        for other in ["janedoe@example.org", "jane.doe2@gmail.com", "+doe@gmail.com"] {
+        for other in [
+            "janedoe@example.org",
+            "jane.doe2@gmail.com",
+            "+doe@gmail.com",
+        ] {
             assert_ne!(key.mail(other), mail, "{other}");
         }
         assert_ne!(key.mail("a.b@example.org"), key.mail("ab@example.org"));
@@ -151,10 +155,7 @@ mod tests {
     fn kinds_and_keys_are_told_apart_and_a_key_is_never_printed() {
         let device = key().of(TokenKind::Device, "x");
         assert_ne!(device, key().of(TokenKind::Agent, "x"));
-        assert_ne!(
-            device,
-            TokenKey::new(&[8; 16]).of(TokenKind::Device, "x")
-        );
+        assert_ne!(device, TokenKey::new(&[8; 16]).of(TokenKind::Device, "x"));
         assert_eq!(format!("{:?}", key()), "TokenKey");
     }
 }

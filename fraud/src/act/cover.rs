@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::flag::{Flag, FlagKey};
+use super::flag::{Flag, FlagKey, RuleHold};
 use crate::{
     event::{Conversion, Mark, Marks},
     features::{Pair, is_late, time_bin},
+    rules::Covers,
     typology::Typology,
     verdict::Signal,
 };
@@ -59,33 +60,30 @@ impl Kept {
         }
     }
 
-    /// Whether the conversion is one of those that the flag's scheme makes.
-    pub(crate) fn is_covered(&self, key: &FlagKey, flag: &Flag) -> bool {
-        if key.pair != self.pair {
+    /// Whether it waits for a flag: of `new` ones, those that a rule which was switched off would add do not.
+    pub(crate) fn waits_for(&self, key: &FlagKey, flag: &Flag, new: bool) -> bool {
+        if !flag.is_holding() || key.pair != self.pair {
             return false;
         }
-        let says = |signal| {
-            flag.verdict
-                .evidence
-                .iter()
-                .any(|evidence| evidence.signal == signal)
+        let by_rule = |hold: &RuleHold| {
+            let counts = !new || !hold.frozen;
+            counts && (hold.covers == Covers::All || self.shows(key.typology))
         };
-        let timed = flag.verdict.time_bins & 1 << self.time_bin.min(31) != 0;
-        match key.typology {
+        (flag.holders.detectors && self.is_covered(key, flag))
+            || flag.holders.rules.values().any(by_rule)
+    }
+
+    /// Whether the conversion alone shows that the scheme made it.
+    pub(crate) fn shows(&self, typology: Typology) -> bool {
+        match typology {
             Typology::DeclaredBot => {
                 self.marks.has(Mark::DeclaredBot) || self.marks.has(Mark::DataCentre)
             }
-            Typology::CookieStuffing => timed || self.marks.has(Mark::NoNavigation),
+            Typology::CookieStuffing => self.marks.has(Mark::NoNavigation),
             Typology::BannedSource => {
                 self.marks.has(Mark::PaidClick) || self.marks.has(Mark::BannedReferrer)
             }
-            Typology::ClickFlood => timed,
-            Typology::ClickInjection => {
-                // Too many buy, at honest times: which ones is not to be told, so where they are many all of them wait.
-                let bought = says(Signal::RateHigh) && says(Signal::Preceded);
-                timed || self.late || (bought && (self.preceded || flag.verdict.share >= ALL))
-            }
-            Typology::CouponHijack => self.late,
+            Typology::ClickInjection | Typology::CouponHijack => self.late,
             Typology::SelfReferral => self.own || self.shared_payment,
             // A person who is not who they say earns nothing at all.
             Typology::DuplicateIdentity => true,
@@ -94,11 +92,34 @@ impl Kept {
                     || self.marks.has(Mark::DisposableMail)
                     || self.marks.has(Mark::NewCustomer)
             }
-            // These earn nothing that was accepted: clicks alone are not paid, and refused conversions neither.
-            Typology::MasqueradingBot
+            // Clicks alone are not paid, refused conversions neither; a flood is told by its times.
+            Typology::ClickFlood
+            | Typology::MasqueradingBot
             | Typology::ClickDuplicate
             | Typology::ForgedPostback
             | Typology::LowQuality => false,
+        }
+    }
+
+    /// Whether the conversion is one of those that the flag's scheme makes.
+    fn is_covered(&self, key: &FlagKey, flag: &Flag) -> bool {
+        let says = |signal| {
+            flag.verdict
+                .evidence
+                .iter()
+                .any(|evidence| evidence.signal == signal)
+        };
+        let timed = flag.verdict.time_bins & 1 << self.time_bin.min(31) != 0;
+        match key.typology {
+            Typology::CookieStuffing | Typology::ClickFlood => timed || self.shows(key.typology),
+            Typology::ClickInjection => {
+                // Too many buy, at honest times: which ones is not to be told, so where they are many all of them wait.
+                let bought = says(Signal::RateHigh) && says(Signal::Preceded);
+                timed
+                    || self.shows(key.typology)
+                    || (bought && (self.preceded || flag.verdict.share >= ALL))
+            }
+            _ => self.shows(key.typology),
         }
     }
 }

@@ -1,9 +1,16 @@
 //! A flag: one scheme on one affiliate at one merchant.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
-use crate::{features::Pair, typology::Typology, verdict::Verdict};
+use crate::{
+    features::Pair,
+    rules::Covers,
+    typology::Typology,
+    verdict::{Band, Named, Verdict},
+};
 
 /// What a flag is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,6 +19,24 @@ pub struct FlagKey {
     pub pair: Pair,
     /// Which scheme.
     pub typology: Typology,
+}
+
+/// A rule for which conversions wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleHold {
+    /// Which of them.
+    pub covers: Covers,
+    /// The rule was switched off: what waits stays until a person decides, and nothing new waits for it.
+    pub frozen: bool,
+}
+
+/// Why conversions wait for a flag.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holders {
+    /// The statistics, or what matches exactly.
+    pub detectors: bool,
+    /// Rules, by name.
+    pub rules: BTreeMap<String, RuleHold>,
 }
 
 /// A flag as it stands.
@@ -23,6 +48,8 @@ pub struct Flag {
     pub holding_since_ms: Option<i64>,
     /// The surest verdict so far.
     pub verdict: Verdict,
+    /// Why conversions wait, if they do.
+    pub holders: Holders,
     /// Assessments in a row that said HOLD.
     pub(crate) sure: u16,
     /// Version of the rules that raised it.
@@ -33,12 +60,34 @@ pub struct Flag {
 
 impl Flag {
     /// The same was found again: the surest one is kept, with every bin of times that any of them named.
-    pub(crate) fn again(&mut self, verdict: Verdict) {
+    pub(crate) fn again(&mut self, mut verdict: Verdict) {
         let bins = self.verdict.time_bins | verdict.time_bins;
+        let mut named = std::mem::take(&mut self.verdict.named);
+        named.retain(|old| !verdict.named.iter().any(|new| new.is_same(old)));
+        named.append(&mut verdict.named);
         if verdict.p_value <= self.verdict.p_value {
             self.verdict = verdict;
         }
         self.verdict.time_bins = bins;
+        self.verdict.named = named;
+    }
+
+    /// Conversions wait for what says HOLD in this verdict.
+    pub(crate) fn hold(&mut self, verdict: &Verdict) {
+        self.holders.detectors |= verdict.band == Band::Hold;
+        for named in &verdict.named {
+            match named {
+                Named::Rule(hit) if hit.band == Band::Hold => {
+                    let hold = RuleHold {
+                        covers: hit.covers,
+                        frozen: false,
+                    };
+                    self.holders.rules.insert(hit.rule.clone(), hold);
+                }
+                Named::Score(score) => self.holders.detectors |= score.band == Band::Hold,
+                Named::Rule(_) => {}
+            }
+        }
     }
 
     /// Whether conversions wait for it.

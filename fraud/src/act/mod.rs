@@ -11,5 +11,5 @@ mod rules;
 
 pub use case::{Case, CaseError, CaseStatus, Outcome};
 pub use cover::Kept;
-pub use flag::{Flag, FlagKey};
+pub use flag::{Flag, FlagKey, Holders, RuleHold};
 pub use rules::{Mode, Rules};

@@ -288,9 +288,16 @@ fn is_paid(query: &str) -> bool {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         PAID.iter().any(|paid| name.eq_ignore_ascii_case(paid))
             || (name.eq_ignore_ascii_case("utm_medium")
-                && ["cpc", "ppc", "cpm", "paidsearch", "paid_search", "paid-search"]
-                    .iter()
-                    .any(|paid| value.eq_ignore_ascii_case(paid)))
+                && [
+                    "cpc",
+                    "ppc",
+                    "cpm",
+                    "paidsearch",
+                    "paid_search",
+                    "paid-search",
+                ]
+                .iter()
+                .any(|paid| value.eq_ignore_ascii_case(paid)))
     })
 }
 

@@ -22,7 +22,7 @@ const BINS: usize = 64;
 const MISSING: u8 = BINS as u8;
 
 /// A boosted model: trees that add to a base of log-odds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Boosted {
     pub(super) base: f64,
     pub(super) trees: Vec<Tree>,

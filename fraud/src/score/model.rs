@@ -59,7 +59,7 @@ impl Default for Parameters {
 }
 
 /// What a model learnt from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Regime {
     /// No confirmed fraud: general knowledge and how unusual a row is.
@@ -71,7 +71,7 @@ pub enum Regime {
 }
 
 /// A trained scorer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Model {
     columns: Vec<String>,
     regime: Regime,

@@ -12,7 +12,7 @@ const REPEATED: [&str; 5] = ["spiky", "dup", "burst", "repeat", "rapid"];
 const VARIATION: [&str; 4] = ["std", "stddev", "var", "deviation"];
 
 /// One feature's place in the prior.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 struct Gauge {
     feature: usize,
     middle: f64,
@@ -32,7 +32,7 @@ impl Gauge {
 }
 
 /// The unsupervised score.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Prior {
     gauges: Vec<Gauge>,
     mean: f64,

@@ -1,7 +1,9 @@
 //! One decision tree, and what each feature adds on the way to a leaf.
 
+use serde::{Deserialize, Serialize};
+
 /// A node; a leaf has no feature.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Node {
     /// The feature asked, or `u32::MAX` in a leaf.
     pub(super) feature: u32,
@@ -28,7 +30,7 @@ impl Node {
 }
 
 /// A tree; the root is the first node.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
 }

@@ -5,6 +5,7 @@
 
 mod context;
 mod history;
+mod named;
 mod reference;
 mod scheme;
 mod signal;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use context::{Context, Subject};
 pub use history::History;
+pub use named::{Named, Scored};
 pub use signal::{Evidence, Signal};
 
 use crate::{
@@ -80,8 +82,21 @@ pub struct Verdict {
     pub share: f64,
     /// The bins of click-to-conversion times in which the scheme's conversions are; none: not told by time.
     pub time_bins: u32,
-    /// What speaks for it, the strongest first.
+    /// What the statistics say for it, the strongest first.
     pub evidence: Vec<Evidence>,
+    /// What rules and the learned scorer say for it.
+    pub named: Vec<Named>,
+}
+
+impl Verdict {
+    /// How sure, with what rules and the learned scorer say.
+    #[must_use]
+    pub fn overall(&self) -> Band {
+        self.named
+            .iter()
+            .map(Named::band)
+            .fold(self.band, Band::max)
+    }
 }
 
 /// A day's verdicts: WATCH and above, by p-value; all other pairs are CLEAR, or too small to say.
@@ -161,6 +176,7 @@ pub fn assess(
                     share: finding.share,
                     time_bins: time_bins(&context, pair, &finding),
                     evidence: finding.evidence.clone(),
+                    named: Vec::new(),
                 };
                 verdicts
                     .entry((pair, finding.typology))

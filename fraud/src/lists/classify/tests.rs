@@ -86,7 +86,10 @@ fn marks_say_where_a_touch_came_from() {
         let request = get(home, "").header("Sec-Fetch-Dest", dest);
         assert_eq!(has(request, Mark::NoNavigation), stuffed, "{dest}");
     }
-    assert!(!has(get(home, ""), Mark::NoNavigation), "older browsers say nothing");
+    assert!(
+        !has(get(home, ""), Mark::NoNavigation),
+        "older browsers say nothing"
+    );
 }
 
 #[test]
@@ -105,7 +108,12 @@ fn a_merchant_that_allows_paid_clicks_sees_none_and_one_that_bans_a_host_does() 
     };
     let on = marks("https://user@WWW.Coupons.example:8443/deal?x=https://fine.example/");
     assert!(on.has(Mark::BannedReferrer) && !on.has(Mark::PaidClick));
-    for fine in ["https://fine.example/?u=coupons.example", "", "https://", "[::1]:80"] {
+    for fine in [
+        "https://fine.example/?u=coupons.example",
+        "",
+        "https://",
+        "[::1]:80",
+    ] {
         assert_eq!(marks(fine), Marks::default(), "{fine}");
     }
 }
