@@ -3,6 +3,7 @@
 //! A fold: state is a function of the events, the instants of assessment and the versions of the rules, and of nothing else.
 //! An event costs about a microsecond, an assessment some microseconds per pair. Saved and read again it goes on byte for byte.
 
+mod banned;
 mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    act::{CaseError, Flag, FlagKey, Kept, Mode, Outcome, Rules},
+    act::{Bans, CaseError, Flag, FlagKey, Kept, Mode, Outcome, Rules},
     event::{Affiliate, Conversion, Event},
     features::{Features, Limits, Link, LinkKind, Pair},
     learn::Learner,
+    points::{Points, PointsLimits, PointsRules},
     rules::Rulebook,
     typology::Typology,
     verdict::{Assessment, Band, Context, Evidence, History, Signal, Verdict, assess},
@@ -54,6 +56,8 @@ pub struct Engine {
     affiliates: BTreeMap<Affiliate, i64>,
     rulebook: Rulebook,
     learner: Learner,
+    bans: Bans,
+    points: Points,
 }
 
 impl Engine {
@@ -71,6 +75,8 @@ impl Engine {
             affiliates: BTreeMap::new(),
             rulebook: Rulebook::default(),
             learner: Learner::default(),
+            bans: Bans::default(),
+            points: Points::new(PointsLimits::default(), PointsRules::default()),
         }
     }
 
@@ -95,13 +101,11 @@ impl Engine {
                 self.affiliates
                     .entry(enrolment.affiliate)
                     .or_insert(enrolment.at_ms);
+                self.bans.extend(enrolment);
                 let links = self.features.enrolment(enrolment);
                 self.link(links);
             }
-            Event::Ban(affiliate, _) => {
-                let links = self.features.ban(*affiliate);
-                self.link(links);
-            }
+            Event::Ban(affiliate, at_ms) => self.ban_by_alliance(*affiliate, *at_ms),
         }
         None
     }
@@ -372,6 +376,11 @@ impl Engine {
     #[must_use]
     pub const fn features(&self) -> &Features {
         &self.features
+    }
+
+    /// The scorer of points messages: apart from affiliates, and saved with the rest.
+    pub const fn points_mut(&mut self) -> &mut Points {
+        &mut self.points
     }
 
     /// What a pair shows now, against what was usual at the last assessment.

@@ -1,4 +1,4 @@
-//! Fraud in affiliate traffic: what came in, what is odd about it, which scheme that looks like, and what to hold.
+//! Fraud in affiliate traffic and in messages of points: what came in, what is odd about it, which scheme that looks like, and what to hold.
 //!
 //! Pure: events and instants come in as arguments, flags and holds come out; no IO, no clock, no randomness. It sees what a
 //! hub sees (touches, conversions, refusals, returns, enrolments), never who is honest. The same events under the same rule
@@ -18,6 +18,7 @@ mod event;
 pub mod features;
 pub mod learn;
 pub mod lists;
+pub mod points;
 pub mod rules;
 pub mod score;
 pub mod simulate;

@@ -7,6 +7,8 @@ use hansa_fraud::{
     Typology,
     act::{FlagKey, Mode, Outcome, Rules},
     features::{Limits, Pair},
+    learn::Learning,
+    points::{Action, PointsEvent},
     rules::{Covers, Draft, RuleState},
     verdict::Named,
 };
@@ -240,4 +242,139 @@ fn rules_previews_and_counters_survive_a_restart_and_go_on_alike() {
     assert_eq!(off, Ok(()));
     let holders = &restarted.flags()[&key(1)].holders;
     assert!(!holders.detectors && holders.rules["watched-sites"].frozen);
+}
+
+/// 30 days in which affiliates 1 to 8 buy within seconds, and a rule that finds 1 to 6 and 20.
+fn with_labels(mode: Mode) -> Engine {
+    let mut engine = engine();
+    engine.set_learning(Some(Learning {
+        mode,
+        ..Learning::default()
+    }));
+    let is_fast = |affiliate| affiliate <= 8;
+    for affiliate in 1..=AFFILIATES {
+        let watched = affiliate <= 6 || affiliate == 20;
+        enrol(
+            &mut engine,
+            affiliate,
+            if watched { WATCHED_SITE } else { 1 },
+        );
+    }
+    for number in 0..30 {
+        day(&mut engine, number, is_fast);
+    }
+    let now_ms = 30 * DAY_MS - 1;
+    let version = engine.save_rule(draft()).expect("a rule");
+    engine.preview_rule("watched-sites", now_ms).expect("saved");
+    engine
+        .switch_rule_on("watched-sites", version, now_ms)
+        .expect("a fresh preview");
+    day(&mut engine, 30, is_fast);
+    assert_eq!(engine.flags().len(), 7);
+    engine
+}
+
+fn close(engine: &mut Engine, affiliate: u32, outcome: Outcome) {
+    engine.take_case(key(affiliate)).expect("pending");
+    engine
+        .close_case(key(affiliate), outcome, 31 * DAY_MS)
+        .expect("taken");
+}
+
+#[test]
+fn the_scorer_learns_from_outcomes_once_five_were_confirmed_and_names_what_it_saw() {
+    let mut engine = with_labels(Mode::Flag);
+    let is_fast = |affiliate| affiliate <= 8;
+    close(&mut engine, 20, Outcome::FalsePositive);
+    for affiliate in 1..=4 {
+        close(&mut engine, affiliate, Outcome::Confirmed);
+    }
+    day(&mut engine, 31, is_fast);
+    assert!(engine.learner().trained().is_none(), "four are too few");
+    close(&mut engine, 5, Outcome::Confirmed);
+    let mut other = Engine::restore(&engine.save()).expect("saved by this version");
+    day(&mut engine, 32, is_fast);
+    day(&mut other, 32, is_fast);
+    let trained = engine.learner().trained().expect("five were confirmed");
+    assert_eq!((trained.confirmed, trained.cleared), (5, 1));
+    assert!(
+        engine.save() == other.save(),
+        "the same labels give the same model"
+    );
+    // Those that no rule finds are flagged by what they have in common with the confirmed ones.
+    for affiliate in [7, 8] {
+        let flag = engine
+            .flags()
+            .get(&key(affiliate))
+            .expect("like the others");
+        let [Named::Score(scored)] = &flag.verdict.named[..] else {
+            panic!("the score is the evidence: {flag:?}");
+        };
+        assert!(scored.score >= 0.5 && scored.model == trained.version);
+        let strongest = &scored.strongest[0].0;
+        assert!(
+            strongest.starts_with("ctct") || strongest.contains("time"),
+            "{scored:?}"
+        );
+        assert!(
+            flag.verdict.named[0]
+                .to_string()
+                .contains("traffic like that of confirmed cases")
+        );
+        assert!(!flag.is_holding(), "it never holds by itself in mode FLAG");
+    }
+    assert!(
+        (9..=AFFILIATES)
+            .filter(|of| *of != 20)
+            .all(|of| !engine.flags().contains_key(&key(of)))
+    );
+    let version = trained.version;
+    day(&mut engine, 33, is_fast);
+    let trained = engine.learner().trained().expect("it stays");
+    assert_eq!(trained.version, version, "no new label, no new model");
+    // An appeal takes the label away until it is decided again.
+    engine.appeal(key(5), 32 * DAY_MS).expect("confirmed");
+    day(&mut engine, 34, is_fast);
+    assert!(engine.learner().trained().is_none());
+}
+
+#[test]
+fn by_default_the_scorer_only_adds_to_what_others_found() {
+    let mut engine = with_labels(Learning::default().mode);
+    for affiliate in 1..=5 {
+        close(&mut engine, affiliate, Outcome::Confirmed);
+    }
+    day(&mut engine, 31, |affiliate| affiliate <= 8);
+    assert!(engine.learner().trained().is_some());
+    assert!(!engine.flags().contains_key(&key(7)));
+    let named = &engine.flags()[&key(6)].verdict.named;
+    assert!(
+        named.iter().any(|of| matches!(of, Named::Score(_))),
+        "{named:?}"
+    );
+    assert!(
+        named.iter().any(|of| matches!(of, Named::Rule(_))),
+        "{named:?}"
+    );
+}
+
+#[test]
+fn points_are_scored_and_saved_with_the_rest() {
+    let mut engine = engine();
+    let accrual = |at_ms| PointsEvent::Accrual {
+        at_ms,
+        member: NonZeroU64::MIN,
+        merchant: Merchant(1),
+        lane: None,
+        device: None,
+        in_person: true,
+        points: 1,
+        limit: None,
+    };
+    for at in 0..5 {
+        engine.points_mut().apply(&accrual(at));
+    }
+    let mut engine = Engine::restore(&engine.save()).expect("saved by this version");
+    let verdict = engine.points_mut().apply(&accrual(6));
+    assert_eq!(verdict.action, Action::Quarantine);
 }

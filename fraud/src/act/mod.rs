@@ -4,11 +4,13 @@
 //! scheme made and no other; it ends by a person's outcome, never by time. Moves no money: it says what waits, what goes on and
 //! what is forfeited, and the ledger of commissions posts it.
 
+mod ban;
 mod case;
 mod cover;
 mod flag;
 mod rules;
 
+pub use ban::{Ban, BanError, BanNotice, Bans, Severity};
 pub use case::{Case, CaseError, CaseStatus, Outcome};
 pub use cover::Kept;
 pub use flag::{Flag, FlagKey, Holders, RuleHold};

@@ -112,44 +112,49 @@ impl Engine {
             return Vec::new();
         }
         let mut rows = self.rows(context, at_ms);
-        let mut said: Vec<(Pair, Typology, Named)> = Vec::new();
-        if self.learner.learn(&rows, at_ms) {
-            let scores = self.learner.scores(&rows);
-            for (row, score) in rows.iter_mut().zip(scores) {
-                row.set_score(score);
-                if let Some((scored, typology)) = self.learner.say(row, score) {
-                    let own = verdicts
-                        .iter()
-                        .find(|verdict| verdict.pair == row.pair && verdict.band >= Band::Flag);
-                    // It is one more piece of evidence for what others found; else it names the scheme itself.
-                    let typology = own.map_or(typology, |verdict| verdict.typology);
-                    said.push((row.pair, typology, Named::Score(scored)));
-                }
-            }
+        let scores = if self.learner.learn(at_ms) {
+            self.learner.scores(&rows)
+        } else {
+            Vec::new()
+        };
+        for (row, score) in rows.iter_mut().zip(&scores) {
+            row.set_score(*score);
         }
         self.rulebook.history.push(at_ms, &rows);
         let (found, off) = self.rulebook.run(&rows, at_ms);
         self.freeze(&off);
-        said.extend(
-            found
-                .into_iter()
-                .map(|found| (found.pair, found.typology, Named::Rule(found.hit))),
-        );
-        add(verdicts, said);
+        let by_rules = found
+            .into_iter()
+            .map(|found| (found.pair, found.typology, Named::Rule(found.hit)))
+            .collect();
+        add(verdicts, by_rules);
+        let mut by_score = Vec::new();
+        for (row, score) in rows.iter().zip(scores) {
+            if let Some((scored, typology)) = self.learner.say(row, score) {
+                let own = verdicts
+                    .iter()
+                    .find(|verdict| verdict.pair == row.pair && verdict.overall() >= Band::Flag);
+                // It is one more piece of evidence for what others found; else it names the scheme itself.
+                let typology = own.map_or(typology, |verdict| verdict.typology);
+                by_score.push((row.pair, typology, Named::Score(scored)));
+            }
+        }
+        add(verdicts, by_score);
         rows
     }
 
     /// Remembers how pairs looked when they were flagged.
     pub(super) fn remember(&mut self, rows: &[Row], at_ms: i64) {
-        for (key, _) in self
+        if rows.is_empty() {
+            return;
+        }
+        let pairs = self
             .flags
             .iter()
             .filter(|(_, flag)| flag.raised_ms == at_ms)
-        {
-            if let Ok(at) = rows.binary_search_by_key(&key.pair, |row| row.pair) {
-                self.learner.flagged(&rows[at]);
-            }
-        }
+            .map(|(key, _)| key.pair)
+            .collect();
+        self.learner.flagged(&pairs, rows, at_ms);
     }
 
     /// Nothing new waits for these rules.
@@ -186,7 +191,7 @@ impl Engine {
             .iter()
             .map(|(pair, profile)| {
                 let site_kind = self.features.identities().vertical(pair.affiliate);
-                let evidence = context.judge(*pair, profile, site_kind);
+                let evidence = context.judge(*pair, profile, &self.history, site_kind);
                 let (open_micros, by_scheme) = open.get(pair).unwrap_or(&nothing);
                 let by_scheme: Vec<(Typology, i64)> = by_scheme
                     .iter()

@@ -20,6 +20,25 @@ pub enum LinkKind {
     Device,
 }
 
+impl LinkKind {
+    /// What an enrolment says of the person, as tokens.
+    pub(crate) fn tokens(enrolment: &Enrolment) -> impl Iterator<Item = (Self, u64)> {
+        [
+            (Self::Identity, enrolment.identity),
+            (Self::Payout, enrolment.payout),
+            (Self::Mail, enrolment.mail),
+        ]
+        .into_iter()
+        .filter_map(|(kind, token)| Some((kind, token?.get())))
+        .chain(
+            enrolment
+                .devices
+                .iter()
+                .map(|device| (Self::Device, device.get())),
+        )
+    }
+}
+
 /// Two affiliates that have something in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Link {
@@ -72,22 +91,8 @@ impl Identities {
         if let Some(group) = enrolment.group {
             self.groups.insert(affiliate, group.get());
         }
-        let tokens = [
-            (LinkKind::Identity, enrolment.identity),
-            (LinkKind::Payout, enrolment.payout),
-            (LinkKind::Mail, enrolment.mail),
-        ];
-        let tokens = tokens
-            .into_iter()
-            .filter_map(|(kind, token)| Some((kind, token?.get())))
-            .chain(
-                enrolment
-                    .devices
-                    .iter()
-                    .map(|device| (LinkKind::Device, device.get())),
-            );
         let mut links = BTreeSet::new();
-        for (kind, token) in tokens {
+        for (kind, token) in LinkKind::tokens(enrolment) {
             let holders = self.holders.entry((kind, token)).or_default();
             for with in holders.iter().filter(|with| **with != affiliate) {
                 links.insert((*with, kind));
@@ -98,6 +103,19 @@ impl Identities {
             .into_iter()
             .map(|(with, kind)| self.link(affiliate, with, kind))
             .collect()
+    }
+
+    /// Everything that is known of the person behind an affiliate. Looks at all enrolments.
+    pub(crate) fn tokens(&self, affiliate: Affiliate) -> BTreeSet<(LinkKind, u64)> {
+        self.holders
+            .iter()
+            .filter(|(_, holders)| holders.contains(&affiliate))
+            .map(|(token, _)| *token)
+            .collect()
+    }
+
+    pub(super) fn lift_ban(&mut self, affiliate: Affiliate) {
+        self.banned.remove(&affiliate);
     }
 
     pub(super) fn ban(&mut self, affiliate: Affiliate) -> Vec<Link> {

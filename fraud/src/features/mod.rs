@@ -222,6 +222,11 @@ impl Features {
         self.identities.ban(affiliate)
     }
 
+    /// Forgets that an affiliate is banned.
+    pub(crate) fn lift_ban(&mut self, affiliate: Affiliate) {
+        self.identities.lift_ban(affiliate);
+    }
+
     fn count(&mut self, affiliate: Affiliate, merchant: Merchant, tally: Tally, at_ms: i64) {
         let pair = Pair {
             affiliate,

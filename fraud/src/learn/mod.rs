@@ -1,11 +1,14 @@
 //! The learned scorer at work: outcomes of cases are its labels, rows of features its table.
 //!
 //! Off until enough cases were confirmed. Trained at an assessment whose labels are others than the last time, from the labelled
-//! rows and a bounded sample of the others, with a seed that is the labels' digest: the same outcomes give the same model, bit
+//! rows and a bounded sample of others of the same days, with a seed that is the labels' digest: the same outcomes give the same model, bit
 //! for bit. What it says is evidence with a name and the strongest features; alone it raises flags in mode FLAG only, and holds
 //! in mode HOLD only. Costs at most [`Learning::rows`] rows a training, which is below a second.
 
-use std::{collections::BTreeMap, hash::Hasher as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::Hasher as _,
+};
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
@@ -40,7 +43,7 @@ impl Default for Learning {
         Self {
             mode: Mode::Shadow,
             least_confirmed: 5,
-            flag_from: 0.9,
+            flag_from: 0.5,
             rows: 2_000,
             trees: 100,
         }
@@ -78,11 +81,17 @@ pub struct Learner {
     decided: BTreeMap<Pair, Decided>,
     /// Flagged pairs that nobody decided yet.
     open: BTreeMap<Pair, Vec<f32>>,
+    /// Others as they were when pairs were flagged, by instant: what the labelled ones are told from. Rows of another day would
+    /// differ by the day as well.
+    others: BTreeMap<i64, Vec<(Pair, Vec<f32>)>>,
     trained: Option<Trained>,
 }
 
 /// Strongest features that an explanation names.
 const NAMED: usize = 3;
+/// Others that are kept for each pair that is flagged, and for all that are flagged at one assessment.
+const OTHERS: usize = 30;
+const MOST_OTHERS: usize = 300;
 
 impl Learner {
     /// Sets how it takes part; `None`: not at all, and nothing is kept.
@@ -105,10 +114,40 @@ impl Learner {
         self.trained.as_ref()
     }
 
-    /// Keeps the features of a pair that was flagged for the first time.
-    pub(crate) fn flagged(&mut self, row: &Row) {
-        if self.settings.is_some() && !self.open.contains_key(&row.pair) {
-            self.open.insert(row.pair, row.measures().to_vec());
+    /// Keeps the features of pairs that were flagged for the first time, and of a sample of the others at that instant, which
+    /// depends on nothing but who they are. `rows` are in the order of pairs.
+    pub(crate) fn flagged(&mut self, pairs: &BTreeSet<Pair>, rows: &[Row], at_ms: i64) {
+        let Some(settings) = &self.settings else {
+            return;
+        };
+        let mut new = 0;
+        for pair in pairs {
+            let known = self.open.contains_key(pair) || self.decided.contains_key(pair);
+            if let (false, Ok(at)) = (known, rows.binary_search_by_key(pair, |row| row.pair)) {
+                self.open.insert(*pair, rows[at].measures().to_vec());
+                new += 1;
+            }
+        }
+        if new == 0 {
+            return;
+        }
+        let mut others: Vec<(u64, &Row)> = rows
+            .iter()
+            .filter(|row| !pairs.contains(&row.pair))
+            .map(|row| (mix(row.pair.key() ^ mix(at_ms as u64)), row))
+            .collect();
+        others.sort_unstable_by_key(|(place, row)| (*place, row.pair));
+        others.truncate(usize::min(new * OTHERS, MOST_OTHERS));
+        let others = others.into_iter();
+        self.others.insert(
+            at_ms,
+            others
+                .map(|(_, row)| (row.pair, row.measures().to_vec()))
+                .collect(),
+        );
+        let most = settings.rows as usize;
+        while self.others.len() > 1 && self.others.values().map(Vec::len).sum::<usize>() > most {
+            self.others.pop_first();
         }
     }
 
@@ -172,7 +211,7 @@ impl Learner {
     }
 
     /// Trains where labels changed; true where there is a model to score with.
-    pub(crate) fn learn(&mut self, rows: &[Row], at_ms: i64) -> bool {
+    pub(crate) fn learn(&mut self, at_ms: i64) -> bool {
         let Some(settings) = self.settings.clone() else {
             return false;
         };
@@ -189,25 +228,33 @@ impl Learner {
         {
             return true;
         }
-        self.trained = self.train(&settings, rows, labels, at_ms).ok();
+        self.trained = self.train(&settings, labels, at_ms).ok();
         self.trained.is_some()
     }
 
-    fn train(
-        &self,
-        settings: &Learning,
-        rows: &[Row],
-        labels: u128,
-        at_ms: i64,
-    ) -> Result<Trained, TableError> {
-        let mut table = Table::new(Row::measure_names())?;
-        let mut hasher = SipHasher24::new();
+    fn train(&self, settings: &Learning, labels: u128, at_ms: i64) -> Result<Trained, TableError> {
+        let most = (settings.rows as usize).saturating_sub(self.decided.len());
+        let others: Vec<&Vec<f32>> = self
+            .others
+            .values()
+            .rev()
+            .flatten()
+            .filter(|(pair, _)| !self.decided.contains_key(pair))
+            .map(|(_, measures)| measures)
+            .take(most)
+            .collect();
+        let confirmed = self.decided.values().filter(|pair| pair.fraud).count();
+        let defaults = Parameters::default();
         let parameters = Parameters {
             seeds: 1,
             trees: settings.trees as usize,
             rounds: settings.trees as usize,
-            ..Parameters::default()
+            // Frauds that nobody found yet are among the others: most trees must not see one of them.
+            sampled: (others.len() / (3 * confirmed.max(1))).clamp(1, defaults.sampled),
+            ..defaults
         };
+        let mut table = Table::new(Row::measure_names())?;
+        let mut hasher = SipHasher24::new();
         hasher.write_u128(labels);
         hasher.write(format!("{parameters:?}").as_bytes());
         hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
@@ -225,19 +272,10 @@ impl Learner {
             };
             put(label, &decided.measures)?;
         }
-        // A sample of the others that depends on nothing but who they are.
-        let seed = labels as u64;
-        let mut others: Vec<(u64, &Row)> = rows
-            .iter()
-            .filter(|row| !self.decided.contains_key(&row.pair))
-            .map(|row| (mix(row.pair.key() ^ seed), row))
-            .collect();
-        others.sort_unstable_by_key(|(place, row)| (*place, row.pair));
-        others.truncate((settings.rows as usize).saturating_sub(self.decided.len()));
-        for (_, row) in others {
-            put(Label::Unknown, row.measures())?;
+        for measures in others {
+            put(Label::Unknown, measures)?;
         }
-        let confirmed = self.decided.values().filter(|pair| pair.fraud).count();
+        let seed = labels as u64;
         Ok(Trained {
             model: Model::train(&table, &parameters, seed)?,
             version: hasher.finish128().as_u128(),

@@ -155,6 +155,7 @@ pub const FEATURES: [Feature; 45] = {
         feature_of("affiliate", Int, "id", "the affiliate, by the hub's number", |s| f64::from(s.pair.affiliate.0)),
         feature_of("merchant", Int, "id", "the merchant, by the hub's number", |s| f64::from(s.pair.merchant.0)),
         feature_of("site_kind", Int, "number", "the alliance's number of the kind of site", |s| f64::from(s.site_kind)),
+        feature_of("conversion_share_usual", Double, "of clicks", "what is usual at the merchant for the kind of site; 0: too little traffic", |s| s.says(Signal::RateHigh, |e| e.expected)),
         feature_of("affiliate_age_days", Double, "days", "since the affiliate enrolled", |s| s.age_ms as f64 / 86_400_000.0),
         feature_of("merchants", Int, "count", "merchants that the affiliate sends traffic to", |s| f64::from(s.merchants)),
         feature_of("clicks", Double, "count", "clicks and codes, halved every 14 days", |s| s.tally(Tally::Clicks)),
@@ -163,7 +164,6 @@ pub const FEATURES: [Feature; 45] = {
         feature_of("clicks_hour", Double, "per hour", "touches an hour, the last hours' weigh most", |s| s.rate(1)),
         feature_of("clicks_day", Double, "per day", "touches a day, the last days' weigh most", |s| s.rate(2)),
         feature_of("conversion_share", Double, "of clicks", "clicks that became conversions", |s| s.of_clicks(Tally::Conversions)),
-        feature_of("conversion_share_usual", Double, "of clicks", "what is usual at the merchant for the kind of site; 0: too little traffic", |s| s.says(Signal::RateHigh, |e| e.expected)),
         feature_of("declared_bot_share", Double, "of clicks", "by programs that say so, or from hosting networks", |s| s.of_clicks(Tally::Automated)),
         feature_of("no_navigation_share", Double, "of clicks", "nobody navigated to them", |s| s.of_clicks(Tally::NoNavigation)),
         feature_of("banned_source_share", Double, "of clicks", "from banned hosts or with a paid click's parameter", |s| s.of_clicks(Tally::Banned)),
@@ -241,7 +241,8 @@ impl Row {
         }
     }
 
-    /// All features that are no ids and not the score itself: what a scorer learns from.
+    /// What a scorer learns from: all features but those that only tell one merchant or kind of site from another, and the
+    /// score itself.
     #[must_use]
     pub fn measures(&self) -> &[f32] {
         self.values.get(Self::FIRST..SCORE).unwrap_or(&[])
@@ -256,8 +257,8 @@ impl Row {
             .collect()
     }
 
-    /// Place of the first feature that is no id.
-    const FIRST: usize = 3;
+    /// Place of the first feature that is about the traffic.
+    const FIRST: usize = 4;
 
     pub(crate) fn set_score(&mut self, score: f64) {
         if let Some(cell) = self.values.get_mut(SCORE) {
@@ -267,8 +268,7 @@ impl Row {
 
     /// How much goes on: what is kept when not all can be.
     pub(super) fn activity(&self) -> f64 {
-        const CLICKS: usize = 5;
-        const CONVERSIONS: usize = 6;
-        self.value(CLICKS) + 20.0 * self.value(CONVERSIONS)
+        let of = |name| feature(name).map_or(0.0, |at| self.value(at));
+        of("clicks") + 20.0 * of("conversions")
     }
 }
