@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use hansa_client::keys::{SigningKey, VerifyingKey};
+use hansa_fraud::TokenKey;
 use ring::{hmac, rand};
 
 /// File of the hub's signing key.
@@ -18,6 +19,9 @@ pub const ALIAS_KEY: &str = "alias.key";
 
 /// File of the newest signed checkpoint, kept outside the database.
 pub const CHECKPOINT: &str = "checkpoint.note";
+
+/// Domain of the key for tokens, which is derived from that of enrolment keys.
+const TOKENS: &[u8] = b"hansa/tokens/v1\0";
 
 /// The directory.
 #[derive(Debug, Clone)]
@@ -88,6 +92,15 @@ impl Home {
             file.display()
         );
         Ok(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
+    }
+
+    /// The key under which addresses, devices and user agents of affiliates' traffic are hashed. Every process of an
+    /// alliance has the same alias key, and so the same key here.
+    pub fn token_key(&self) -> anyhow::Result<TokenKey> {
+        let derived = hmac::sign(&self.alias_key()?, TOKENS);
+        let mut key = [0; 16];
+        key.copy_from_slice(&derived.as_ref()[..16]);
+        Ok(TokenKey::new(&key))
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`tlog`] - the Merkle tree, checkpoints, proofs
 //! - [`verify`] - the whole log decided again; [`reopen`] - going on after a loss
 //! - [`audit`] - the auditor, beside the traffic
+//! - [`touches`] - affiliates' links and what they bring, beside the log; [`redirect`] - HTTP for shoppers
 //! - [`documents`] - statements, liability, general ledger, made of the log
 //! - [`cli`] - the program `hansa`
 
@@ -28,6 +29,7 @@ pub mod intake;
 pub mod limits;
 pub mod memory;
 pub mod ownership;
+pub mod redirect;
 pub mod registry;
 pub mod reopen;
 pub mod sequencer;
@@ -36,4 +38,5 @@ pub mod services;
 pub mod settlement_terms;
 pub mod signer;
 pub mod tlog;
+pub mod touches;
 pub mod verify;

@@ -17,7 +17,7 @@ use hansa_proto::v1::{
     finance_service_server::FinanceServiceServer, log_service_server::LogServiceServer,
     member_service_server::MemberServiceServer, report_service_server::ReportServiceServer,
     statement_service_server::StatementServiceServer,
-    test_clock_service_server::TestClockServiceServer,
+    test_clock_service_server::TestClockServiceServer, touch_service_server::TouchServiceServer,
 };
 use hansa_store::{Kind, Store, StoreOptions};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -35,6 +35,7 @@ use crate::{
     home::{CHECKPOINT, Home},
     limits::{LimitOptions, Limits},
     ownership::{Ownership, Role},
+    redirect::server::{self as redirect, RedirectOptions},
     registry::SharedRegistry,
     sequencer::{
         Jobs, Sequencer,
@@ -43,6 +44,7 @@ use crate::{
     },
     services::{Api, Shared, report::documents::Derived},
     signer::Signer,
+    touches::{Touches, parties::Parties, placement::PlacementLookup},
 };
 
 /// A heartbeat that stood still this long belongs to nobody.
@@ -100,6 +102,10 @@ pub struct ServerOptions {
     pub ready_file: Option<PathBuf>,
     /// Who audits the log.
     pub audit: AuditOptions,
+    /// Database of links and touches: `sqlite:PATH` or `postgres://...`.
+    pub touches_database: String,
+    /// The redirect endpoint; none is served without.
+    pub redirect: Option<RedirectOptions>,
 }
 
 /// Runs until `shutdown`; finishes what it accepted before it returns.
@@ -111,6 +117,10 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
             options.listen
         )
     })?;
+    let redirect = match &options.redirect {
+        Some(redirect) => Some(redirect::bind(redirect.clone()).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let owner = owner_name(&address);
     let store_options = StoreOptions {
@@ -142,6 +152,17 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         .clone()
         .unwrap_or_else(|| format!("{scheme}://{address}"));
     let audit = Arc::new(Audit::new(options.audit.clone()));
+    let touches_store = open_touches(&options.touches_database, &owner).await?;
+    let parties = Arc::new(Parties::new(ownership.clone(), registry.clone()));
+    let touches = Arc::new(Touches::new(
+        touches_store.clone(),
+        Arc::clone(&signer),
+        clock.clone(),
+        Arc::clone(&parties),
+        home.token_key()?,
+        // Rules of placement come with commission terms; until then no merchant has any.
+        PlacementLookup::none(),
+    )?);
     let api = Api(Arc::new(Shared {
         sequencer: sequencer.clone(),
         registry: registry.clone(),
@@ -152,10 +173,20 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         ownership: ownership.clone(),
         signer: Arc::clone(&signer),
         alias_key: home.alias_key()?,
+        touches: Arc::clone(&touches),
         audit: Arc::clone(&audit),
         derived: Derived::default(),
         shutdown: shutdown.clone(),
     }));
+
+    if store.kind() == Kind::Postgres {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        tokio::spawn(async move { parties.follow(&store, &shutdown).await });
+    }
+    let redirected = redirect.map(|bound| {
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { bound.serve(touches, shutdown).await })
+    });
 
     let keeper = Keeper {
         store,
@@ -212,11 +243,30 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
             }
         }
     }
+    if let Some(redirected) = redirected {
+        redirected.await??;
+    }
+    touches_store.close().await?;
     Ok(())
 }
 
+/// Opens the store of links and touches: connections of its own, which no successor of the log's owner ends.
+async fn open_touches(database: &str, owner: &str) -> anyhow::Result<Store> {
+    let options = StoreOptions {
+        application_name: format!("hansa-touches-{owner}"),
+        readers: 6,
+        sqlite_cache_bytes: 32 << 20,
+        sqlite_reader_cache_bytes: 4 << 20,
+        sqlite_wal_bytes: 64 << 20,
+        ..StoreOptions::default()
+    };
+    Store::open(database, &options)
+        .await
+        .with_context(|| format!("cannot open the database {}", without_password(database)))
+}
+
 /// Services that reflection lists for every hub.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,
     v1::dispute_service_server::SERVICE_NAME,
@@ -225,6 +275,7 @@ const SERVICES: [&str; 10] = [
     v1::log_service_server::SERVICE_NAME,
     v1::member_service_server::SERVICE_NAME,
     v1::statement_service_server::SERVICE_NAME,
+    v1::touch_service_server::SERVICE_NAME,
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
 ];
@@ -303,6 +354,7 @@ async fn serve_grpc(
                 .max_encoding_message_size(large),
         )
         .add_service(DisputeServiceServer::new(api.clone()).max_decoding_message_size(large))
+        .add_service(TouchServiceServer::new(api.clone()).max_decoding_message_size(large))
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)
         .serve_with_incoming_shutdown(incoming, drained)

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hansa_client::{dsse, keys::SigningKey};
+use hansa_client::{
+    dsse,
+    keys::SigningKey,
+    touch_id::{SignedTouchId, TouchId},
+};
 use hansa_proto::{CYCLE_CERTIFICATE_PAYLOAD_TYPE, FACTS_PAYLOAD_TYPE, v1};
 use prost::Message as _;
 
@@ -73,6 +77,11 @@ impl Signer {
     /// Any payload in a signed envelope.
     pub fn sign(&self, payload_type: &'static str, payload: Bytes) -> v1::Envelope {
         dsse::sign(payload_type, payload, &self.key)
+    }
+
+    /// The click id of a touch.
+    pub fn touch(&self, touch: &TouchId) -> SignedTouchId {
+        touch.sign(&self.key)
     }
 
     /// The signed checkpoint of a tree.

@@ -120,6 +120,8 @@ impl Hub {
         finance: finance_service_client::FinanceServiceClient;
         /// Client of the disputes; its calls are not tried again.
         disputes: dispute_service_client::DisputeServiceClient;
+        /// Client of affiliates' links and touches; its calls are not tried again.
+        touches: touch_service_client::TouchServiceClient;
         /// Client of the log; its calls are not tried again.
         log: log_service_client::LogServiceClient;
         /// Client of the test clock; its calls are not tried again.

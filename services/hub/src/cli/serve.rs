@@ -12,6 +12,7 @@ use super::connect::{DEFAULT_AUDIENCE, DEFAULT_DATA_DIR};
 use crate::{
     audit::{self, AuditMode, AuditOptions},
     limits::LimitOptions,
+    redirect::{address::Proxy, server::RedirectOptions},
     sequencer::driver::Options,
     server::{self, ServerOptions, TlsOptions},
 };
@@ -108,6 +109,41 @@ pub struct Args {
         hide_env_values = true
     )]
     audit_database: Option<String>,
+    /// Address of the redirect endpoint for affiliates' links, over HTTP. Default: none is served.
+    #[arg(long, env = "HANSA_REDIRECT_LISTEN", value_name = "ADDR")]
+    redirect_listen: Option<SocketAddr>,
+    /// PEM file of the redirect endpoint's certificate chain; goes with --redirect-tls-key. Without, it speaks plain HTTP.
+    #[arg(
+        long,
+        env = "HANSA_REDIRECT_TLS_CERT",
+        value_name = "FILE",
+        requires = "redirect_tls_key"
+    )]
+    redirect_tls_cert: Option<PathBuf>,
+    /// PEM file of the redirect endpoint's TLS key.
+    #[arg(
+        long,
+        env = "HANSA_REDIRECT_TLS_KEY",
+        value_name = "FILE",
+        requires = "redirect_tls_cert"
+    )]
+    redirect_tls_key: Option<PathBuf>,
+    /// Proxies in front of the redirect endpoint, addresses or networks: their X-Forwarded-For is believed, nobody else's.
+    #[arg(
+        long,
+        env = "HANSA_REDIRECT_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    redirect_trusted_proxies: Option<Vec<Proxy>>,
+    /// Database of links and touches. Default: the same PostgreSQL database; with SQLite, sqlite:DATA_DIR/touches.db.
+    #[arg(
+        long,
+        env = "HANSA_TOUCHES_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    touches_database: Option<String>,
     /// Log lines as text or JSON. Default: text. RUST_LOG sets what is logged.
     #[arg(long, env = "HANSA_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -119,6 +155,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     ready_file: Option<PathBuf>,
+    /// Write the redirect endpoint's address to this file when it takes requests.
+    #[arg(long, value_name = "FILE", requires = "redirect_listen")]
+    #[serde(skip)]
+    redirect_ready_file: Option<PathBuf>,
     /// End in good order when standard input closes: for a program that starts a hub of its own and may be killed.
     #[arg(long)]
     #[serde(skip)]
@@ -155,6 +195,11 @@ impl Args {
             peer_ca,
             audit,
             audit_database,
+            redirect_listen,
+            redirect_tls_cert,
+            redirect_tls_key,
+            redirect_trusted_proxies,
+            touches_database,
             log_format
         );
         Ok(self)
@@ -171,6 +216,24 @@ impl Args {
                 .audit_database
                 .unwrap_or_else(|| audit::default_database(&database)),
         };
+        let touches_database = self.touches_database.unwrap_or_else(|| {
+            if database.starts_with("sqlite:") {
+                format!("sqlite:{}", data_dir.join("touches.db").display())
+            } else {
+                database.clone()
+            }
+        });
+        let redirect_tls = match (self.redirect_tls_cert, self.redirect_tls_key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => anyhow::bail!("redirect_tls_cert and redirect_tls_key go together"),
+        };
+        let redirect = self.redirect_listen.map(|listen| RedirectOptions {
+            listen,
+            tls: redirect_tls,
+            trusted_proxies: self.redirect_trusted_proxies.unwrap_or_default(),
+            ready_file: self.redirect_ready_file,
+        });
         let limits = LimitOptions::default();
         let tls = match (self.tls_cert, self.tls_key) {
             (Some(certificate), Some(key)) => Some(TlsOptions {
@@ -205,6 +268,8 @@ impl Args {
             peer_authority: self.peer_ca,
             ready_file: self.ready_file,
             audit,
+            touches_database,
+            redirect,
         })
     }
 }

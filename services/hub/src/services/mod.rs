@@ -10,6 +10,7 @@ pub mod log;
 pub mod members;
 pub mod page;
 pub mod report;
+pub mod touches;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::{
     registry::SharedRegistry,
     sequencer::Sequencer,
     signer::Signer,
+    touches::Touches,
 };
 
 /// What the services share.
@@ -50,6 +52,8 @@ pub struct Shared {
     pub signer: Arc<Signer>,
     /// Hashes enrolment keys.
     pub alias_key: ring::hmac::Key,
+    /// Affiliates' links, and what they bring.
+    pub touches: Arc<Touches>,
     /// Whether the auditor agrees.
     pub audit: Arc<Audit>,
     /// What documents were made of.

@@ -26,13 +26,6 @@ pub fn start(token: &str, what: &str) -> Result<u64, HubError> {
 }
 
 fn start_of(token: &str, what: &str) -> Result<u64, HubError> {
-    let broken = || {
-        HubError::field(
-            "page_token",
-            "INVALID",
-            "pass the token of the answer before, unchanged",
-        )
-    };
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| broken())?;
     let (name, at) = bytes
         .split_at_checked(bytes.len().saturating_sub(8))
@@ -48,6 +41,32 @@ pub fn token(what: &str, at: u64) -> String {
     let mut bytes = what.as_bytes().to_vec();
     bytes.extend_from_slice(&at.to_be_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The key behind which a page begins, where pages go by keys of bytes. Tokens are bound to `what` they page through.
+pub fn key(token: &str, what: &str) -> Result<Option<Vec<u8>>, HubError> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| broken())?;
+    let key = bytes
+        .strip_prefix(what.as_bytes())
+        .and_then(|rest| rest.strip_prefix(&[0]));
+    key.map(|key| Some(key.to_vec())).ok_or_else(broken)
+}
+
+/// The token of the page that begins behind a key.
+pub fn key_token(what: &str, key: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode([what.as_bytes(), &[0], key].concat())
+}
+
+/// A token that no answer had.
+pub fn broken() -> HubError {
+    HubError::field(
+        "page_token",
+        "INVALID",
+        "pass the token of the answer before, unchanged",
+    )
 }
 
 /// A place in the log within a page's walk: an entry, and how much of it was told before.
@@ -89,6 +108,16 @@ mod tests {
         assert!(start("AA", "lots").is_err());
         assert!(size(1_001, 10).is_err() && size(-1, 10).is_err());
         assert_eq!(size(0, 10).ok(), Some(10));
+    }
+
+    #[test]
+    fn keys_are_bound_too() {
+        let token = key_token("links", b"\0ab");
+        assert_eq!(key(&token, "links").ok(), Some(Some(b"\0ab".to_vec())));
+        assert_eq!(key("", "links").ok(), Some(None));
+        for wrong in ["%", "AA", &key_token("link", b"s"), &token[1..]] {
+            assert!(key(wrong, "links").is_err(), "{wrong}");
+        }
     }
 
     #[test]
