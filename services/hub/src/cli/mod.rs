@@ -2,6 +2,7 @@
 //!
 //! Exit codes: see [`exit`].
 
+pub mod affiliate;
 pub mod alliance_file;
 pub mod apply;
 pub mod audit;
@@ -73,6 +74,8 @@ enum Command {
     Finance(Box<finance::Args>),
     /// Disputes over lines of statements: raise, answer, escalate, rule.
     Dispute(Box<dispute::Args>),
+    /// Affiliates: links, and what they bring.
+    Affiliate(affiliate::Args),
     /// Detectors of traffic fraud by themselves, over files: classify-user-agents, train-score.
     #[command(subcommand)]
     Fraud(fraud::Fraud),
@@ -138,6 +141,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Liability(args) => liability::run(args).await,
         Command::Finance(args) => finance::run(*args).await,
         Command::Dispute(args) => dispute::run(*args).await,
+        Command::Affiliate(args) => affiliate::run(args).await,
         Command::Fraud(command) => fraud::run(command),
         Command::Simulate(command) => simulate::run(&command),
         Command::Status(args) => status::run(args).await,

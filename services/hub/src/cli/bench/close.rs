@@ -151,6 +151,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         data_dir: directory.path.clone(),
         database,
         memory_members: usize::try_from(args.members)?,
+        arguments: Vec::new(),
     };
     let report = measure(&args, &command, kind_name(kind)).await?;
     let text = if args.json {

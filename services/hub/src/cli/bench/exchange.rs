@@ -88,6 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         data_dir: directory.path.clone(),
         database,
         memory_members: args.memory_members.unwrap_or(members),
+        arguments: Vec::new(),
     };
     let report = measure(&args, &command, kind).await?;
     let text = if args.json {

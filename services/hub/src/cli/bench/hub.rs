@@ -33,6 +33,8 @@ pub(super) struct HubCommand {
     pub(super) database: String,
     /// Members in its memory.
     pub(super) memory_members: usize,
+    /// Further options of `hansa serve`.
+    pub(super) arguments: Vec<String>,
 }
 
 /// A hub that serves. Killed when dropped.
@@ -66,6 +68,7 @@ impl HubCommand {
             .arg("--ready-file")
             .arg(&ready)
             .args(["--memory-members", &self.memory_members.to_string()])
+            .args(&self.arguments)
             // Not on the command line: it may hold a password.
             .env("HANSA_DATABASE", &self.database)
             .stdin(Stdio::null())

@@ -78,7 +78,7 @@ async fn enrol(
     Ok(references)
 }
 
-async fn register(operator: &Hub, key: &SigningKey, slug: &str) -> anyhow::Result<()> {
+pub(super) async fn register(operator: &Hub, key: &SigningKey, slug: &str) -> anyhow::Result<()> {
     let key = v1::Key {
         key_id: key.key_id().to_owned(),
         public_key: key.verifying_key().as_bytes().to_vec(),
@@ -98,7 +98,7 @@ async fn register(operator: &Hub, key: &SigningKey, slug: &str) -> anyhow::Resul
     Ok(())
 }
 
-fn programme() -> v1::Programme {
+pub(super) fn programme() -> v1::Programme {
     v1::Programme {
         name: "Bench".into(),
         currency_code: super::wire::CURRENCY.into(),
@@ -112,7 +112,7 @@ fn programme() -> v1::Programme {
     }
 }
 
-fn merchant(slug: &str) -> v1::Merchant {
+pub(super) fn merchant(slug: &str) -> v1::Merchant {
     v1::Merchant {
         merchant_id: slug.to_owned(),
         display_name: slug.to_owned(),

@@ -1,6 +1,7 @@
 //! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own; and netting by itself.
 
 mod check;
+mod clicks;
 pub mod close;
 mod directory;
 pub mod exchange;
@@ -11,6 +12,7 @@ mod machine;
 mod members;
 pub mod netting;
 mod progress;
+pub mod redirect;
 mod report;
 mod rng;
 mod traffic;
@@ -28,6 +30,8 @@ pub enum Bench {
     Exchange(exchange::Args),
     /// Closing a cycle: what it takes, and what ongoing traffic feels of it.
     Close(close::Args),
+    /// Clicks on affiliates' links over HTTP: rate, latency, and that every one that was answered is kept.
+    Redirect(redirect::Args),
     /// A netting method over a generated network: totals, seconds, memory.
     Netting(netting::Args),
 }
@@ -37,6 +41,7 @@ pub async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Exchange(args) => exchange::run(args).await,
         Bench::Close(args) => close::run(args).await,
+        Bench::Redirect(args) => redirect::run(args).await,
         Bench::Netting(args) => netting::run(&args),
     }
 }
