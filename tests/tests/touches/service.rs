@@ -350,7 +350,7 @@ async fn only_operators_invalidate_touches_and_the_affiliate_reads_why() {
     let invalidated = operator.touches().invalidate_touches(mixed).await;
     refused(invalidated, Code::NotFound, "NOT_FOUND");
 
-    let mut invalidate = async |reason: &str| {
+    let invalidate = async |reason: &str| {
         let request = request(vec![id.clone(), id.clone()], reason);
         answered(operator.touches().invalidate_touches(request).await).invalidated
     };
