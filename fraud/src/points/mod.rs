@@ -2,7 +2,7 @@
 //!
 //! Owns a small bounded memory per member, till and device, and what is usual at each merchant. An accrual may be put into
 //! quarantine, a redemption or return may be flagged; no message is refused here and no points are moved. The same messages
-//! under the same version of the rules give the same verdicts. Costs about a microsecond a message.
+//! under the same version of the rules give the same verdicts. Costs some microseconds a message.
 
 mod bounded;
 mod rules;
