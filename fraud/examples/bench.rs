@@ -111,25 +111,33 @@ fn main() -> ExitCode {
             tables.iter().map(|(_, table)| table.bytes()).sum(),
         )
     };
-    while number < 6_000_000 {
-        let event = source.event(number, &limits, false);
-        engine.apply(&event);
-        number += 1;
-    }
-    engine.assess(number as i64 / 4);
-    let mut run = |engine: &mut Engine, flood: bool| {
-        let chunk: Vec<Event> = (number..number + events)
-            .map(|number| source.event(number, &limits, flood))
-            .collect();
-        number += events;
-        let begin = on_processor();
-        for event in &chunk {
-            engine.apply(event);
+    let mut run = |engine: &mut Engine, events: u64, flood: bool| {
+        let mut spent = Duration::ZERO;
+        let mut left = events;
+        while left > 0 {
+            let count = left.min(65_536);
+            let part: Vec<Event> = (number..number + count)
+                .map(|number| source.event(number, &limits, flood))
+                .collect();
+            number += count;
+            left -= count;
+            let begin = on_processor();
+            for batch in part.chunks(4_096) {
+                std::hint::black_box(engine.apply_all(batch));
+            }
+            spent += on_processor().saturating_sub(begin);
         }
-        let spent = on_processor().saturating_sub(begin);
         (events as f64 / spent.as_secs_f64(), number as i64 / 4)
     };
-    let (rate, now_ms) = run(&mut engine, false);
+    let (_, now) = run(&mut engine, 6_000_000, false);
+    engine.assess(now);
+    for _ in 0..std::env::args()
+        .nth(2)
+        .map_or(0, |n| n.parse::<u32>().unwrap_or(0))
+    {
+        eprintln!("{:.0}", run(&mut engine, events, false).0);
+    }
+    let (rate, now_ms) = run(&mut engine, events, false);
     let (count, bytes) = entities(&engine);
     let pairs = engine.features().pairs(now_ms);
     let mut times: Vec<Duration> = (0..DECISIONS)
@@ -141,7 +149,7 @@ fn main() -> ExitCode {
         })
         .collect();
     times.sort_unstable();
-    let (flood_rate, _) = run(&mut engine, true);
+    let (flood_rate, _) = run(&mut engine, events, true);
     let (flood_count, flood_bytes) = entities(&engine);
     println!(
         "{}",

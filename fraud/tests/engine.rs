@@ -74,6 +74,41 @@ fn a_restart_in_the_middle_changes_no_flag_no_hold_and_no_byte() {
 }
 
 #[test]
+fn batches_of_any_size_give_what_one_event_after_the_other_gives() {
+    // Too small for the traffic: what is looked ahead at is given up before its turn comes.
+    let limits = Limits {
+        pairs: 120,
+        prefixes: 150,
+        devices: 200,
+        recent: 1 << 8,
+    };
+    let mut single = Engine::new(limits, rules());
+    let mut batched = Engine::new(limits, rules());
+    let mut sizes = [1, 2, 63, 64, 65, 127, 128, 129, 1_000, 7]
+        .into_iter()
+        .cycle();
+    for (number, (end_ms, events)) in traffic().iter().take(24).enumerate() {
+        let mut effects: Vec<Effect> = vec![];
+        let mut rest = &events[..];
+        while !rest.is_empty() {
+            let size = sizes.next().unwrap_or(1).min(rest.len());
+            let (batch, behind) = rest.split_at(size);
+            effects.extend(batched.apply_all(batch));
+            rest = behind;
+        }
+        let one_by_one = events.iter().filter_map(|event| single.apply(event));
+        assert_eq!(effects, one_by_one.collect::<Vec<_>>(), "day {number}");
+        assert_eq!(batched.assess(*end_ms).1, single.assess(*end_ms).1);
+        assert!(batched.save() == single.save(), "day {number}");
+        if number % 5 == 4 {
+            batched = Engine::restore(&batched.save()).expect("saved by this version");
+        }
+    }
+    let given_up = single.features().tables().map(|(_, table)| table.evicted());
+    assert!(given_up.iter().all(|evicted| *evicted > 0), "{given_up:?}");
+}
+
+#[test]
 fn bytes_that_are_no_state_are_refused() {
     let mut saved = Engine::new(LIMITS, rules()).save();
     assert!(Engine::restore(&saved).is_ok());

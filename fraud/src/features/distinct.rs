@@ -26,7 +26,16 @@ impl Distinct {
         } else {
             &mut self.high[index - 32]
         };
-        *register = rank.max(*register);
+        // Most members were seen before: what is not changed need not go back to memory.
+        if rank > *register {
+            *register = rank;
+        }
+    }
+
+    /// Reads a little, so that it is near when a member comes.
+    #[inline]
+    pub(super) const fn look(&self) -> u64 {
+        self.low[0] as u64
     }
 
     /// Adds the members of another sketch.

@@ -48,7 +48,8 @@ pub(super) fn left(elapsed_ms: i64, half_life_ms: i64) -> f32 {
     if halvings >= 30 {
         return 0.0;
     }
-    FRACTIONS[(steps % 32) as usize] / (1_u32 << halvings) as f32
+    // Two to the power of minus `halvings`.
+    FRACTIONS[(steps % 32) as usize] * f32::from_bits((127 - halvings as u32) << 23)
 }
 
 #[cfg(test)]

@@ -16,10 +16,15 @@ struct Seen {
     value: i64,
 }
 
+/// A line of memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(align(64))]
+struct Set([Seen; WAYS]);
+
 /// The last value of a key, for the newest keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Recent {
-    sets: Vec<[Seen; WAYS]>,
+    sets: Vec<Set>,
 }
 
 impl Recent {
@@ -27,16 +32,27 @@ impl Recent {
     pub(super) fn new(keys: usize) -> Self {
         let sets = (keys / WAYS).max(1).next_power_of_two();
         Self {
-            sets: vec![[Seen::default(); WAYS]; sets],
+            sets: vec![Set::default(); sets],
         }
+    }
+
+    #[inline]
+    fn place(&self, key: u64) -> usize {
+        (key >> 20) as usize & (self.sets.len() - 1)
+    }
+
+    /// Reads a little, so that it is near when this key comes.
+    #[inline]
+    pub(super) fn look(&self, key: u64) -> u64 {
+        self.sets[self.place(mix(key).max(1))].0[0].key
     }
 
     /// Puts a value in and gives the one before it, if it is still known.
     #[inline]
     pub(super) fn replace(&mut self, key: u64, value: i64) -> Option<i64> {
         let key = mix(key).max(1);
-        let place = (key >> 20) as usize & (self.sets.len() - 1);
-        let set = &mut self.sets[place];
+        let place = self.place(key);
+        let set = &mut self.sets[place].0;
         if let Some(seen) = set.iter_mut().find(|seen| seen.key == key) {
             return Some(std::mem::replace(&mut seen.value, value));
         }
@@ -49,8 +65,8 @@ impl Recent {
     #[inline]
     pub(super) fn row(&mut self, key: u64, at_ms: i64) -> i64 {
         let key = mix(key).max(1);
-        let place = (key >> 20) as usize & (self.sets.len() - 1);
-        let set = &mut self.sets[place];
+        let place = self.place(key);
+        let set = &mut self.sets[place].0;
         if let Some(seen) = set.iter_mut().find(|seen| seen.key == key) {
             let (last_ms, row) = (seen.value >> 4, seen.value & 15);
             let row = if at_ms - last_ms < DUPLICATE_MS {

@@ -1,10 +1,12 @@
 //! Profiles by key, never more than a bound. When it is full, a new key takes the place of the least active of eight, spread over
 //! the table from a hand that moves on: a flood of ids that come once pushes out its own kind, and what is active stays.
 
-use hashbrown::{HashTable, hash_table::Entry};
 use serde::{Deserialize, Serialize};
 
-use super::{mix, profile::Profile};
+use super::{
+    index::{Index, Tag},
+    profile::Profile,
+};
 
 /// Profiles are allocated by so many.
 const CHUNK: usize = 1_024;
@@ -19,7 +21,7 @@ pub struct Table {
     evicted: u64,
     chunks: Vec<Vec<Profile>>,
     #[serde(skip)]
-    index: HashTable<u32>,
+    index: Index,
 }
 
 impl Table {
@@ -27,11 +29,11 @@ impl Table {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
-            capacity: capacity.clamp(SAMPLE, u32::MAX as usize),
+            capacity: capacity.clamp(SAMPLE, u32::MAX as usize - 1),
             hand: 0,
             evicted: 0,
             chunks: Vec::new(),
-            index: HashTable::new(),
+            index: Index::default(),
         }
     }
 
@@ -58,7 +60,7 @@ impl Table {
     /// Bytes that the profiles and their index take.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * size_of::<Profile>() + self.index.allocation_size()
+        self.chunks.len() * CHUNK * size_of::<Profile>() + self.index.bytes()
     }
 
     /// All profiles, in the order of their places.
@@ -73,26 +75,35 @@ impl Table {
     /// The profile of a key.
     #[must_use]
     pub fn get(&self, key: u64) -> Option<&Profile> {
+        self.find(key).map(|place| self.at(place))
+    }
+
+    #[inline]
+    fn find(&self, key: u64) -> Option<u32> {
         self.index
-            .find(mix(key), |place| self.at(*place).key == key)
-            .map(|place| self.at(*place))
+            .find(Tag::of(key), |place| self.at(place).key == key)
+    }
+
+    /// Reads where the place of a key with this tag would be.
+    #[inline]
+    pub(super) fn look(&self, tag: Tag) -> u64 {
+        self.index.look(tag)
+    }
+
+    /// The profile that a key with this tag very likely has, without reading any.
+    #[inline]
+    pub(super) fn guess(&self, tag: Tag) -> Option<&Profile> {
+        self.index.find(tag, |_| true).map(|place| self.at(place))
     }
 
     /// The profile of a key, made when it is new.
     #[inline]
     pub(super) fn entry(&mut self, key: u64, at_ms: i64) -> &mut Profile {
-        let place = self.place(key, at_ms) as usize;
-        &mut self.chunks[place / CHUNK][place % CHUNK]
-    }
-
-    #[inline]
-    fn place(&mut self, key: u64, at_ms: i64) -> u32 {
-        let Self { chunks, index, .. } = self;
-        let key_of = |place: &u32| chunks[*place as usize / CHUNK][*place as usize % CHUNK].key;
-        match index.find(mix(key), |place| key_of(place) == key) {
-            Some(place) => *place,
+        let place = match self.find(key) {
+            Some(place) => place,
             None => self.insert(key, at_ms),
-        }
+        } as usize;
+        &mut self.chunks[place / CHUNK][place % CHUNK]
     }
 
     #[cold]
@@ -109,9 +120,7 @@ impl Table {
         } else {
             self.replace(key, at_ms)
         };
-        let chunks = &self.chunks;
-        let hash = |place: &u32| mix(chunks[*place as usize / CHUNK][*place as usize % CHUNK].key);
-        self.index.insert_unique(mix(key), place, hash);
+        self.index.insert(Tag::of(key), place);
         place
     }
 
@@ -129,10 +138,8 @@ impl Table {
         self.hand = (self.hand + 1) % self.capacity;
         self.evicted += 1;
         let place = victim.0;
-        let old = self.at(place).key;
-        if let Ok(found) = self.index.find_entry(mix(old), |held| *held == place) {
-            found.remove();
-        }
+        let old = Tag::of(self.at(place).key);
+        self.index.remove(old, place);
         self.chunks[place as usize / CHUNK][place as usize % CHUNK] = Profile::new(key, at_ms);
         place
     }
@@ -149,19 +156,13 @@ impl Table {
         if let Some(last) = self.chunks.last_mut() {
             last.reserve_exact(CHUNK - last.len());
         }
-        let chunks = &self.chunks;
-        let key_of = |place: &u32| chunks[*place as usize / CHUNK][*place as usize % CHUNK].key;
-        self.index = HashTable::with_capacity(len);
+        self.index = Index::default();
         for place in 0..len as u32 {
-            let key = key_of(&place);
-            match self.index.entry(
-                mix(key),
-                |held| key_of(held) == key,
-                |held| mix(key_of(held)),
-            ) {
-                Entry::Vacant(vacant) => vacant.insert(place),
-                Entry::Occupied(_) => return false,
-            };
+            let key = self.at(place).key;
+            if self.find(key).is_some() {
+                return false;
+            }
+            self.index.insert(Tag::of(key), place);
         }
         true
     }

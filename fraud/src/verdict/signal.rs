@@ -113,7 +113,7 @@ impl Signal {
 impl Whole {
     /// How many there are.
     pub(super) fn of(self, profile: &Profile) -> f64 {
-        self.count(profile.tallies())
+        self.count(&profile.tallies())
     }
 
     /// How many there are in everything counted.
