@@ -81,6 +81,19 @@ impl Zone {
             .checked_add_months(Months::new(months))
             .map_or(Instant::NEVER, |date| self.midnight(date))
     }
+
+    /// 00:00 of a day of the month that lies `months` behind the instant's, clamped to that month's last day.
+    #[must_use]
+    pub fn midnight_of_month_day(self, at: Instant, months: u32, day: u32) -> Instant {
+        let first = self.date(at).with_day(1);
+        let month = first.and_then(|date| date.checked_add_months(Months::new(months)));
+        let date = month.and_then(|first| {
+            let next = first.checked_add_months(Months::new(1))?;
+            let last = next.pred_opt()?;
+            last.with_day(day.clamp(1, last.day()))
+        });
+        date.map_or(Instant::NEVER, |date| self.midnight(date))
+    }
 }
 
 impl TryFrom<String> for Zone {

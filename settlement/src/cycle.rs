@@ -1,5 +1,6 @@
 //! Settlement cycles and what they add up to. Totals grow while a cycle is OPEN or CLOSING; those of a CLOSED cycle never change.
 
+use crate::commission::CommissionChange;
 use crate::ids::{CycleNo, Instant, MerchantIx};
 use crate::journal::{Account, Legs, LineKind, PairMove};
 use crate::message::MessageKind;
@@ -121,6 +122,8 @@ pub struct HubTotals {
     pub breakage_micros: i128,
     /// 4900, micro-units.
     pub adjustment_micros: i128,
+    /// Change of 2200, micro-units.
+    pub commission_micros: i128,
 }
 
 impl HubTotals {
@@ -132,6 +135,59 @@ impl HubTotals {
             + self.redemption_fee_micros
             + self.breakage_micros
             + self.adjustment_micros
+            + self.commission_micros
+    }
+}
+
+/// What commissions of an affiliate at a merchant did in a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommissionTotal {
+    /// Conversions that accrued.
+    pub conversions: u64,
+    /// Accrued, micro-units.
+    pub accrued_micros: i128,
+    /// Taken back before it was payable, micro-units.
+    pub reversed_micros: i128,
+    /// Became payable, micro-units.
+    pub payable_micros: i128,
+    /// Taken back afterwards, micro-units.
+    pub clawed_back_micros: i128,
+    /// Came under a hold, less what was released or taken back under one, micro-units.
+    pub held_micros: i128,
+}
+
+impl CommissionTotal {
+    fn change(&mut self, change: &CommissionChange) {
+        match change {
+            CommissionChange::Accrued(accrued) => {
+                self.conversions += 1;
+                self.accrued_micros += i128::from(accrued.micros);
+            }
+            CommissionChange::Reattributed { micros, .. } => {
+                self.conversions += 1;
+                self.accrued_micros += i128::from(*micros);
+            }
+            CommissionChange::Payable { micros, .. } => self.payable_micros += i128::from(*micros),
+            CommissionChange::Reduced {
+                micros,
+                claws_back,
+                held,
+                ..
+            } => {
+                let side = if *claws_back {
+                    &mut self.clawed_back_micros
+                } else {
+                    &mut self.reversed_micros
+                };
+                *side += i128::from(*micros);
+                if *held {
+                    self.held_micros -= i128::from(*micros);
+                }
+            }
+            CommissionChange::Held { micros, .. } => self.held_micros += i128::from(*micros),
+            CommissionChange::Released { micros, .. } => self.held_micros -= i128::from(*micros),
+            CommissionChange::Locked { .. } | CommissionChange::Invalidated { .. } => {}
+        }
     }
 }
 
@@ -229,6 +285,8 @@ pub struct CycleTotals {
     pub counts: Counts,
     /// Base points that each merchant's accepted accruals earned, for its earn cap.
     pub earned: BTreeMap<MerchantIx, i64>,
+    /// Commissions, by affiliate and merchant.
+    pub commissions: BTreeMap<(MerchantIx, MerchantIx), CommissionTotal>,
     /// Hash of its canonical bytes, as its closing entry has it.
     pub digest: Option<[u8; 32]>,
 }
@@ -247,6 +305,7 @@ impl CycleTotals {
             hub: HubTotals::default(),
             counts: Counts::default(),
             earned: BTreeMap::new(),
+            commissions: BTreeMap::new(),
             digest: None,
         }
     }
@@ -352,6 +411,7 @@ impl CycleTotals {
                 Account::RedemptionFee => self.hub.redemption_fee_micros -= leg.micros,
                 Account::Breakage => self.hub.breakage_micros -= leg.micros,
                 Account::Adjustments => self.hub.adjustment_micros -= leg.micros,
+                Account::CommissionReserve(_) => self.hub.commission_micros -= leg.micros,
             }
         }
         for pair in pairs {
@@ -361,6 +421,14 @@ impl CycleTotals {
             if pair.owed {
                 total.owed_micros += pair.micros;
             }
+        }
+    }
+
+    /// A conversion's account changed.
+    pub(crate) fn commission(&mut self, change: &CommissionChange) {
+        if let Some((affiliate, merchant)) = change.parties() {
+            let total = self.commissions.entry((affiliate, merchant)).or_default();
+            total.change(change);
         }
     }
 

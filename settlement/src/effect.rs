@@ -2,6 +2,7 @@
 //! view, calendar, counters) never needs a member, the member side never needs an aggregate. Restart re-applies them and decides nothing.
 
 use crate::accrual::{Accrual, Part};
+use crate::commission::CommissionChange;
 use crate::debt::Debt;
 use crate::ids::{
     ContractIx, CycleNo, Instant, LotKey, MemberId, MerchantIx, Pos, PriceId, PromotionIx,
@@ -304,6 +305,8 @@ pub enum Change {
         /// The funder's share of the breakage that is taken back, micro-units.
         share_micros: i64,
     },
+    /// A conversion's account changed.
+    Commission(CommissionChange),
 }
 
 /// What moves when members merge.

@@ -1,6 +1,7 @@
 //! Facts: entries of the hub that change terms, merchants and cycles. They touch the global side only. A fact is validated against the state,
 //! applied when it takes its place in the log, and applied again on restart.
 
+use crate::commission::{Affiliate, AffiliateCode, CommissionTerms};
 use crate::ids::{CycleNo, Instant, MerchantIx};
 use crate::promotion::Promotion;
 use crate::terms::{ContractTerms, MerchantState, ProgrammeTerms, Roles};
@@ -60,6 +61,31 @@ pub enum Fact {
         /// First event time after it.
         ends_at: Instant,
     },
+    /// An affiliate's profile, new or changed: whole.
+    Affiliate {
+        /// The participant.
+        affiliate: MerchantIx,
+        /// The profile.
+        profile: Affiliate,
+    },
+    /// An affiliate hands out a code at a merchant; replaces who had it.
+    AffiliateCode {
+        /// The merchant.
+        merchant: MerchantIx,
+        /// The code.
+        code: String,
+        /// Who has it, and when.
+        held: AffiliateCode,
+    },
+    /// New terms of a merchant for affiliates from an event time on.
+    CommissionTerms {
+        /// The merchant.
+        merchant: MerchantIx,
+        /// First event time; any for the first version, afterwards not before the fact and later than the version before.
+        effective_at: Instant,
+        /// The terms.
+        terms: CommissionTerms,
+    },
     /// The open cycle is cut: it becomes CLOSING and the next one opens.
     CycleCut {
         /// The closing instant: the scheduled one, or by hand the fact's own.
@@ -107,6 +133,12 @@ pub enum FactRefusal {
          back are 0 (a rest below the minor unit is adjusted against the hub)"
     )]
     Unsettled,
+    /// An affiliate is a participant without roles, so that none of its money comes from points.
+    #[error("an affiliate is a participant without the roles EARN, BURN and AFFILIATE")]
+    AffiliateHasRoles,
+    /// The participant has no affiliate's profile, or not this site.
+    #[error("no such affiliate, or it has no such site")]
+    AffiliateNotFound,
     /// The closing instant is not the cycle's, or not yet reached.
     #[error("the closing instant is not due or not in the cycle")]
     CutOutOfPlace,
@@ -132,6 +164,8 @@ impl FactRefusal {
             Self::StateChange => "STATE_CHANGE",
             Self::NotPrefunded => "NOT_PREFUNDED",
             Self::Unsettled => "UNSETTLED",
+            Self::AffiliateHasRoles => "AFFILIATE_HAS_ROLES",
+            Self::AffiliateNotFound => "AFFILIATE_NOT_FOUND",
             Self::CutOutOfPlace => "CUT_OUT_OF_PLACE",
             Self::CycleState => "CYCLE_STATE",
             Self::DueWorkLeft => "DUE_WORK_LEFT",

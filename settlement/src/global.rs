@@ -1,6 +1,7 @@
 //! The alliance's side of the fold: terms, merchants, prices, cycles, accounts, the due calendar. Changes only by facts and by the global
 //! side of effects; never holds a member. All maps are ordered, so that the same log gives the same bytes.
 
+use crate::commission::Affiliates;
 use crate::cycle::{Counts, CycleState, CycleTotals};
 use crate::effect::Corrupt;
 use crate::finance::Finance;
@@ -39,6 +40,8 @@ pub struct HubBalances {
     pub breakage_micros: i128,
     /// 4900.
     pub adjustment_micros: i128,
+    /// 2200, over all merchants.
+    pub commission_micros: i128,
 }
 
 impl HubBalances {
@@ -51,6 +54,7 @@ impl HubBalances {
             + self.redemption_fee_micros
             + self.breakage_micros
             + self.adjustment_micros
+            + self.commission_micros
     }
 }
 
@@ -61,6 +65,8 @@ pub(crate) struct Standing {
     pub(crate) clearing_micros: i128,
     /// What its pending accruals would debit, micro-units.
     pub(crate) pending_micros: i128,
+    /// Balance of 2200.m, micro-units; debits positive, so what affiliates may still get is negative.
+    pub(crate) commission_micros: i128,
     /// Of its collateral, what a default used up, micro-units.
     pub(crate) collateral_used_micros: i64,
     /// Its contract versions in order of their effect.
@@ -96,6 +102,9 @@ pub enum Violation {
         "the clearing account of merchant {0} differs from its nets, payments and carried amounts"
     )]
     ClearingMismatch(MerchantIx),
+    /// 2200 is not the sum of the merchants' commission reserves, or one of them is overdrawn.
+    #[error("2200 is not the sum of the merchants' commission reserves, or one is overdrawn")]
+    CommissionReserve,
     /// Instructions, held back and carried forward do not add up to the payable of a settlement.
     #[error("the settlement of cycle {0} does not add up to what was payable")]
     SettlementUnbalanced(CycleNo),
@@ -120,9 +129,10 @@ pub struct Global {
     pub(crate) cycles: Vec<CycleTotals>,
     pub(crate) calendar: BTreeMap<Instant, i64>,
     pub(crate) finance: Finance,
+    pub(crate) affiliates: Affiliates,
 }
 
-const SNAPSHOT_VERSION: u8 = 3;
+const SNAPSHOT_VERSION: u8 = 4;
 
 impl Global {
     /// An alliance without merchants.
@@ -146,6 +156,7 @@ impl Global {
             cycles: vec![CycleTotals::new(CycleNo(0), genesis.opens_at, closes_at)],
             calendar: BTreeMap::new(),
             finance: Finance::default(),
+            affiliates: Affiliates::default(),
         }
     }
 
@@ -354,6 +365,20 @@ impl Global {
         &self.finance
     }
 
+    /// Affiliates, their codes, and merchants' terms for them.
+    #[must_use]
+    pub fn affiliates(&self) -> &Affiliates {
+        &self.affiliates
+    }
+
+    /// What is in a merchant's commission reserve (2200.m), micro-units: commissions that are not payable yet.
+    #[must_use]
+    pub fn commission_reserve(&self, merchant: MerchantIx) -> i128 {
+        self.standings
+            .get(merchant.0 as usize)
+            .map_or(0, |standing| -standing.commission_micros)
+    }
+
     /// Messages and points over all cycles.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -435,6 +460,12 @@ impl Global {
         let hub = &self.hub;
         if clearing + hub.sum() != 0 {
             return Err(Violation::AccountsUnbalanced);
+        }
+        let reserves = self.standings.iter().map(|s| s.commission_micros);
+        if reserves.clone().sum::<i128>() != hub.commission_micros
+            || reserves.into_iter().any(|micros| micros > 0)
+        {
+            return Err(Violation::CommissionReserve);
         }
         let issue = |price: &Price| present_mode(price) == FundingMode::Issue;
         if self

@@ -1,5 +1,6 @@
 //! The global side of effects and facts: the only paths by which the alliance's side changes.
 
+use crate::commission::{CommissionChange, CommissionVersion};
 use crate::cycle::{CycleState, CycleTotals};
 use crate::effect::{Change, Effect, NewAccrual, PartPoints};
 use crate::fact::{Fact, FactRefusal};
@@ -12,7 +13,7 @@ use crate::journal::{
 };
 use crate::message::{Context, MessageKind};
 use crate::price::Price;
-use crate::terms::{ContractVersion, Merchant, MerchantState, ProgrammeVersion};
+use crate::terms::{ContractVersion, Merchant, MerchantState, ProgrammeVersion, Roles};
 
 /// Applies an effect to the alliance's side. `pos` is the place of the message or fact that the effect was recorded for.
 pub fn apply_global(global: &mut Global, effect: &Effect, pos: Pos) {
@@ -23,6 +24,9 @@ pub fn apply_global(global: &mut Global, effect: &Effect, pos: Pos) {
     if let Some(cycle) = global.cycles.get_mut(effect.cycle.0 as usize) {
         cycle.post(&legs, &pairs, effect.late);
         count(cycle, change);
+        if let Change::Commission(change) = change {
+            cycle.commission(change);
+        }
     }
     global.move_points(change);
 }
@@ -42,6 +46,12 @@ impl Global {
                 Account::RedemptionFee => self.hub.redemption_fee_micros += leg.micros,
                 Account::Breakage => self.hub.breakage_micros += leg.micros,
                 Account::Adjustments => self.hub.adjustment_micros += leg.micros,
+                Account::CommissionReserve(merchant) => {
+                    self.hub.commission_micros += leg.micros;
+                    if let Some(standing) = self.standings.get_mut(merchant.0 as usize) {
+                        standing.commission_micros += leg.micros;
+                    }
+                }
             }
         }
     }
@@ -92,6 +102,7 @@ impl Global {
             | Change::ExpiryMoved { .. }
             | Change::Pruned { .. }
             | Change::MergedOut { .. }
+            | Change::Commission(_)
             | Change::MergedIn(_) => {}
         }
     }
@@ -178,7 +189,17 @@ impl Global {
                     FactRefusal::SlugTaken,
                 )
             }
-            Fact::MerchantChanged { merchant: ix, .. } => merchant(ix).map(|_| ()),
+            Fact::MerchantChanged {
+                merchant: ix,
+                roles,
+                ..
+            } => {
+                merchant(ix)?;
+                ensure(
+                    *roles == Roles::default() || self.affiliates.profile(*ix).is_none(),
+                    FactRefusal::AffiliateHasRoles,
+                )
+            }
             Fact::Contract {
                 merchant: ix,
                 effective_at,
@@ -249,6 +270,56 @@ impl Global {
                     .ok_or(FactRefusal::PromotionNotFound)?;
                 ensure(
                     *ends_at >= decided_at && *ends_at <= promotion.ends_at,
+                    FactRefusal::EffectiveTooEarly,
+                )
+            }
+            Fact::Affiliate { affiliate, profile } => {
+                ensure(profile.is_valid(), FactRefusal::InvalidTerms)?;
+                ensure(
+                    merchant(affiliate)?.roles == Roles::default(),
+                    FactRefusal::AffiliateHasRoles,
+                )
+            }
+            Fact::AffiliateCode {
+                merchant: ix,
+                code,
+                held,
+            } => {
+                merchant(ix)?;
+                let profile = self.affiliates.profile(held.affiliate);
+                let known = profile.is_some_and(|p| p.sites.iter().any(|s| s.number == held.site));
+                ensure(known, FactRefusal::AffiliateNotFound)?;
+                ensure(
+                    !code.is_empty()
+                        && code.len() <= 64
+                        && held.from.is_sane()
+                        && held.from < held.until,
+                    FactRefusal::InvalidTerms,
+                )?;
+                // Nobody loses or gains what has happened.
+                ensure(held.from >= decided_at, FactRefusal::EffectiveTooEarly)
+            }
+            Fact::CommissionTerms {
+                merchant: ix,
+                effective_at,
+                terms,
+            } => {
+                ensure(
+                    merchant(ix)?.state != MerchantState::Closed,
+                    FactRefusal::StateChange,
+                )?;
+                ensure(
+                    terms.is_valid() && effective_at.is_sane(),
+                    FactRefusal::InvalidTerms,
+                )?;
+                let versions = self.affiliates.versions.iter().rev();
+                let last = versions
+                    .filter(|v| v.merchant == *ix)
+                    .map(|v| v.effective_at);
+                ensure(
+                    last.clone()
+                        .next()
+                        .is_none_or(|last| *effective_at > last && *effective_at >= decided_at),
                     FactRefusal::EffectiveTooEarly,
                 )
             }
@@ -339,6 +410,26 @@ impl Global {
                     promotion.ends_at = *ends_at;
                 }
             }
+            Fact::Affiliate { affiliate, profile } => {
+                self.affiliates.profiles.insert(*affiliate, profile.clone());
+            }
+            Fact::AffiliateCode {
+                merchant,
+                code,
+                held,
+            } => {
+                let key = (*merchant, code.to_uppercase());
+                self.affiliates.codes.insert(key, *held);
+            }
+            Fact::CommissionTerms {
+                merchant,
+                effective_at,
+                terms,
+            } => self.affiliates.versions.push(CommissionVersion {
+                merchant: *merchant,
+                effective_at: *effective_at,
+                terms: terms.clone(),
+            }),
             Fact::CycleCut { closes_at } => self.cut(*closes_at, ctx),
             Fact::CycleClosed { cycle, digest } => self.close(*cycle, *digest, ctx),
         }
@@ -446,6 +537,22 @@ fn count(cycle: &mut CycleTotals, change: &Change) {
         Change::Expired { points, .. } => counts.expired_points += points,
         Change::Reinstated { points, .. } => counts.expired_points -= points,
         Change::Opened { lot } => counts.opened_points += lot.remaining,
+        Change::Commission(change) => match change {
+            CommissionChange::Accrued(_) => accepted(MessageKind::Conversion),
+            CommissionChange::Reduced { returned: true, .. } => {
+                accepted(MessageKind::ConversionReturn)
+            }
+            CommissionChange::Locked { approved: true, .. } => {
+                accepted(MessageKind::ConversionApproval)
+            }
+            CommissionChange::Reduced { .. }
+            | CommissionChange::Reattributed { .. }
+            | CommissionChange::Locked { .. }
+            | CommissionChange::Payable { .. }
+            | CommissionChange::Invalidated { .. }
+            | CommissionChange::Held { .. }
+            | CommissionChange::Released { .. } => {}
+        },
         Change::Owed { .. }
         | Change::Forgiven { .. }
         | Change::ExpiryMoved { .. }

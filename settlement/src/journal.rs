@@ -25,6 +25,8 @@ pub enum Account {
     Breakage,
     /// 4900: adjustments that the hub bears.
     Adjustments,
+    /// 2200.m: commission reserve of a merchant. Its credit balance is what affiliates may still get.
+    CommissionReserve(MerchantIx),
 }
 
 /// The statement line that a leg on a merchant's clearing account belongs to.
@@ -62,6 +64,14 @@ pub enum LineKind {
     Prefunding,
     /// A correction by finance, against the counterparty or the hub.
     Adjustment,
+    /// Commissions of the counterparty, an affiliate, that accrued here.
+    CommissionFunded,
+    /// Of those, what was taken back.
+    CommissionReversed,
+    /// Own commissions that became payable, from the counterparty.
+    Commission,
+    /// Of those, what was taken back.
+    CommissionClawback,
     /// For information: points claimed back by returns.
     ReversalClaimed,
     /// For information: of those, points that members came to owe.
@@ -76,7 +86,7 @@ pub enum LineKind {
 
 impl LineKind {
     /// All kinds, in the order of a statement.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::BaseAccrual,
         Self::PromotionShare,
         Self::BaseFee,
@@ -93,6 +103,10 @@ impl LineKind {
         Self::BreakageShareReversed,
         Self::Prefunding,
         Self::Adjustment,
+        Self::CommissionFunded,
+        Self::CommissionReversed,
+        Self::Commission,
+        Self::CommissionClawback,
         Self::ReversalClaimed,
         Self::DebtOpened,
         Self::DebtSettled,
@@ -126,6 +140,10 @@ impl LineKind {
             Self::BreakageShareReversed => "BREAKAGE_SHARE_REVERSED",
             Self::Prefunding => "PREFUNDING",
             Self::Adjustment => "ADJUSTMENT",
+            Self::CommissionFunded => "COMMISSION_FUNDED",
+            Self::CommissionReversed => "COMMISSION_REVERSED",
+            Self::Commission => "COMMISSION",
+            Self::CommissionClawback => "COMMISSION_CLAWBACK",
             Self::ReversalClaimed => "REVERSAL_CLAIMED",
             Self::DebtOpened => "DEBT_OPENED",
             Self::DebtSettled => "DEBT_SETTLED",
@@ -158,7 +176,11 @@ impl LineKind {
             | Self::BreakageShare
             | Self::BreakageShareReversed
             | Self::Prefunding
-            | Self::Adjustment => false,
+            | Self::Adjustment
+            | Self::CommissionFunded
+            | Self::CommissionReversed
+            | Self::Commission
+            | Self::CommissionClawback => false,
         }
     }
 }
@@ -261,6 +283,7 @@ pub fn journal(change: &Change, book: &PriceBook, pos: Pos) -> Legs {
                 j.hub(Account::Reserve, -price.value(lot.remaining));
             }
         }
+        Change::Commission(change) => return change.journal(),
         Change::Refused { .. }
         | Change::Pended { .. }
         | Change::PendingLowered { .. }
@@ -352,6 +375,7 @@ pub fn pair_moves(change: &Change, book: &PriceBook, pos: Pos) -> SmallVec<[Pair
         | Change::Opened { .. }
         | Change::MergedOut { .. }
         | Change::MergedIn(_)
+        | Change::Commission(_)
         | Change::Reinstated { .. } => SmallVec::new(),
     }
 }

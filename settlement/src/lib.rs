@@ -37,6 +37,7 @@
 
 mod accrual;
 mod calendar;
+pub mod commission;
 mod cycle;
 mod debt;
 mod decide;
@@ -63,11 +64,17 @@ mod terms;
 
 pub use accrual::{Accrual, Part, Whole};
 pub use calendar::{ExpiryRule, Zone};
-pub use cycle::{Counts, CycleState, CycleTotals, HubTotals, LineKey, LineTotal, PairTotal};
+pub use commission::{
+    Affiliate, AffiliateCode, Commission, CommissionChange, CommissionReason, CommissionTerms,
+};
+pub use cycle::{
+    CommissionTotal, Counts, CycleState, CycleTotals, HubTotals, LineKey, LineTotal, PairTotal,
+};
 pub use debt::Debt;
 pub use decide::{
-    Decision, MAX_AHEAD_MICROS, MemberFact, MemberFactRefusal, decide, decide_member_fact,
-    decide_merge, decide_mut, decide_packed, due, due_mut,
+    CommissionFact, CommissionFactRefusal, Decision, MAX_AHEAD_MICROS, MAX_TOUCHES, MemberFact,
+    MemberFactRefusal, decide, decide_commission_fact, decide_member_fact, decide_merge,
+    decide_mut, decide_packed, due, due_mut,
 };
 pub use effect::{
     Change, Corrupt, Effect, Holdings, NewAccrual, PartPoints, Parts, Recorded, Release,

@@ -1,6 +1,7 @@
 //! A member: one balance across the alliance. Owns its lots, debts and records; changes only by applying effects.
 
 use crate::accrual::Accrual;
+use crate::commission::Commission;
 use crate::debt::Debt;
 use crate::ids::{Instant, LotKey, Pos};
 use crate::lot::Lot;
@@ -15,6 +16,8 @@ pub struct Member {
     pub(crate) redemptions: Vec<Redemption>,
     pub(crate) last_activity: Option<Instant>,
     pub(crate) pruned_to: Pos,
+    /// Of a conversion's account, which has nothing else.
+    pub(crate) commission: Option<Box<Commission>>,
 }
 
 /// What happens by time alone, in the order in which it happens at one instant.
@@ -26,6 +29,8 @@ pub enum DueKind {
     LotExpires,
     /// A pending accrual posts.
     PendingPosts,
+    /// A commission locks.
+    CommissionLocks,
 }
 
 /// One thing that is due.
@@ -62,6 +67,12 @@ impl Member {
     #[must_use]
     pub fn redemptions(&self) -> &[Redemption] {
         &self.redemptions
+    }
+
+    /// What a conversion's account holds; `None` for a member.
+    #[must_use]
+    pub fn commission(&self) -> Option<&Commission> {
+        self.commission.as_deref()
     }
 
     /// Points owed.
@@ -151,7 +162,14 @@ impl Member {
                 id: id(a.pos),
             })
         });
-        holds.chain(lots).chain(pending)
+        let locks = self.commission.iter().filter_map(move |c| {
+            c.locks_at().map(|at| Due {
+                at,
+                kind: DueKind::CommissionLocks,
+                id: id(c.pos),
+            })
+        });
+        holds.chain(lots).chain(pending).chain(locks)
     }
 
     /// The accrual at a place.

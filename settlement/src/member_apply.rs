@@ -1,6 +1,7 @@
 //! The member side of effects: the only path by which a member changes. Reads no aggregate and no terms.
 
 use crate::accrual::Accrual;
+use crate::commission::Commission;
 use crate::effect::{Change, Effect, Holdings, NewAccrual, PartPoints, Release};
 use crate::ids::{Instant, LotKey, Pos};
 use crate::lot::Lot;
@@ -177,6 +178,9 @@ pub fn apply_member(member: &mut Member, effect: &Effect, pos: Pos) {
             member.pruned_to = member.pruned_to.max(highest.copied().unwrap_or_default());
         }
         Change::Opened { lot } => member.insert_lot(*lot),
+        Change::Commission(change) => {
+            Commission::apply(&mut member.commission, change, effect.cycle, pos);
+        }
         Change::MergedOut { .. } => *member = Member::default(),
         Change::MergedIn(holdings) => member.take_in(holdings),
         Change::Reinstated { lot, points, .. } => {

@@ -1,5 +1,6 @@
 //! What a merchant sends, with every reference already resolved by the hub.
 
+use crate::commission::{Claim, CommissionReason};
 use crate::ids::{Instant, MemberId, MerchantIx, Pos};
 use crate::money::Currency;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct Message {
     pub member: Option<MemberId>,
     /// What happened.
     pub body: Body,
+    /// Of a conversion, what the merchant says of it.
+    pub claim: Option<Box<Claim>>,
 }
 
 /// What happened. `original`, `authorisation` and `capture` are places of ACCEPTED messages of the same sender, member and right kind;
@@ -65,6 +68,21 @@ pub enum Body {
         /// Whole points refunded now, at least 1.
         points: i64,
     },
+    /// An affiliate brought a purchase; [`Message::claim`] says which.
+    Conversion,
+    /// Such a purchase, or part of it, comes back. `member` is its account; `None` where the id resolves to no conversion.
+    ConversionReturn {
+        /// Currency of the amount.
+        currency: Currency,
+        /// Amount returned now, micro-units.
+        amount_micros: i64,
+        /// Why.
+        reason: CommissionReason,
+        /// The merchant's own reference of the return, hashed: known ones are refused.
+        reference: Option<[u8; 16]>,
+    },
+    /// The merchant makes the commission of such a purchase final. `member` is its account.
+    ConversionApproval,
 }
 
 /// The kind of a message.
@@ -82,6 +100,12 @@ pub enum MessageKind {
     Void,
     /// Refund.
     Refund,
+    /// Conversion.
+    Conversion,
+    /// Return of a conversion.
+    ConversionReturn,
+    /// Approval of a conversion.
+    ConversionApproval,
 }
 
 impl Body {
@@ -95,6 +119,9 @@ impl Body {
             Self::Capture { .. } => MessageKind::Capture,
             Self::Void { .. } => MessageKind::Void,
             Self::Refund { .. } => MessageKind::Refund,
+            Self::Conversion => MessageKind::Conversion,
+            Self::ConversionReturn { .. } => MessageKind::ConversionReturn,
+            Self::ConversionApproval => MessageKind::ConversionApproval,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a message came to: a closed, precedence-ordered list of codes, the state, and the member's balance afterwards.
 
-use crate::ids::{CycleNo, Instant};
+use crate::ids::{CycleNo, Instant, MerchantIx};
 use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
@@ -71,6 +71,28 @@ codes! {
     LimitExceeded => "LIMIT_EXCEEDED",
     /// The member has fewer points.
     InsufficientPoints => "INSUFFICIENT_POINTS",
+    /// The merchant has no terms for affiliates at the event time, or no rate fits.
+    CommissionTermsNotFound => "COMMISSION_TERMS_NOT_FOUND",
+    /// A click id was not made by the hub for this merchant, or was changed.
+    ClickForged => "CLICK_FORGED",
+    /// The merchant's order reference was used by another conversion.
+    DuplicateOrder => "DUPLICATE_ORDER",
+    /// The last touch that counts was used by another conversion.
+    ClickUsed => "CLICK_USED",
+    /// The last touch is older than the merchant's attribution window, or later than the purchase.
+    OutsideAttributionWindow => "OUTSIDE_ATTRIBUTION_WINDOW",
+    /// The last touch is of a kind that the merchant's placement rules refuse.
+    PlacementRefused => "PLACEMENT_REFUSED",
+    /// The affiliate is not ACTIVE.
+    AffiliateNotActive => "AFFILIATE_NOT_ACTIVE",
+    /// No touch and no known code.
+    NotAttributed => "NOT_ATTRIBUTED",
+    /// The return's reference is in the conversion already.
+    DuplicateReturn => "DUPLICATE_RETURN",
+    /// The commission is final already.
+    AlreadyLocked => "ALREADY_LOCKED",
+    /// Nothing is left of the commission.
+    CommissionReversed => "COMMISSION_REVERSED",
 }
 
 /// The state of the message, or of the original that it changed.
@@ -100,6 +122,12 @@ pub enum MessageState {
     PartiallyRefunded,
     /// Refunded in full.
     Refunded,
+    /// A commission that may still change.
+    Accrued,
+    /// A commission that is final, and held.
+    Locked,
+    /// A commission in the affiliate's net.
+    Payable,
 }
 
 impl MessageState {
@@ -119,6 +147,9 @@ impl MessageState {
             Self::Expired => "EXPIRED",
             Self::PartiallyRefunded => "PARTIALLY_REFUNDED",
             Self::Refunded => "REFUNDED",
+            Self::Accrued => "ACCRUED",
+            Self::Locked => "LOCKED",
+            Self::Payable => "PAYABLE",
         }
     }
 }
@@ -148,4 +179,10 @@ pub struct Outcome {
     pub available_after: i64,
     /// The member's debt afterwards, points.
     pub debt_after: i64,
+    /// Of a conversion, its commission; of a return, what was taken back; micro-units.
+    pub commission_micros: i64,
+    /// Place of the touch that the conversion is attributed to; `None`: none, or its code.
+    pub touch: Option<u8>,
+    /// To whom the conversion is attributed.
+    pub affiliate: Option<MerchantIx>,
 }

@@ -124,6 +124,7 @@ fn an_accrual_costs_no_more_on_a_member_with_thousands_of_them() {
             event_time: now,
             member: Some(U1),
             body: buy("10"),
+            claim: None,
         };
         let ctx = Context {
             decided_at: now,

@@ -242,7 +242,12 @@ fn play(terms: &Terms, ops: &[Op], sweeping: bool) -> World {
             MessageKind::Accrual => known.accruals.push((pos, sender, member)),
             MessageKind::Authorisation => known.holds.push((pos, sender, member)),
             MessageKind::Capture => known.captures.push((pos, sender, member)),
-            MessageKind::AccrualReversal | MessageKind::Void | MessageKind::Refund => {}
+            MessageKind::AccrualReversal
+            | MessageKind::Void
+            | MessageKind::Refund
+            | MessageKind::Conversion
+            | MessageKind::ConversionReturn
+            | MessageKind::ConversionApproval => {}
         }
     }
     world.sweep(world.now.plus_seconds(200 * 86_400));

@@ -40,6 +40,7 @@ pub fn merchant(id: &str, state: v1::MerchantState, contract: v1::Contract) -> v
         state: state.into(),
         roles: vec![v1::MerchantRole::Earn.into(), v1::MerchantRole::Burn.into()],
         contract: Some(contract),
+        ..v1::Merchant::default()
     }
 }
 

@@ -257,6 +257,7 @@ impl Books {
                 Account::RedemptionFee => cycle.hub.redemption_fee -= leg.micros,
                 Account::Breakage => cycle.hub.breakage -= leg.micros,
                 Account::Adjustments => cycle.hub.adjustments -= leg.micros,
+                Account::CommissionReserve(_) => {}
             }
         }
         for (row, line) in &journal.lines {

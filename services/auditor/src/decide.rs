@@ -108,6 +108,9 @@ pub(crate) const fn kind(body: &Body) -> &'static str {
         Body::RedemptionCapture(_) => "redemption_capture",
         Body::RedemptionVoid(_) => "redemption_void",
         Body::RedemptionRefund(_) => "redemption_refund",
+        Body::Conversion(_) => "conversion",
+        Body::ConversionReturn(_) => "conversion_return",
+        Body::ConversionApproval(_) => "conversion_approval",
     }
 }
 
@@ -129,6 +132,9 @@ fn admit(terms: &Terms, here: &Here, body: &Body, known: bool) -> Result<(), Hal
         Body::RedemptionCapture(_) => (state.lets_capture(), true),
         Body::AccrualReversal(_) | Body::RedemptionVoid(_) | Body::RedemptionRefund(_) => {
             (state.lets_give_back(), true)
+        }
+        Body::Conversion(_) | Body::ConversionReturn(_) | Body::ConversionApproval(_) => {
+            return Err(ResultCode::RoleMissing.into());
         }
     };
     if !lets {
@@ -169,6 +175,9 @@ fn by_rule(
         }
         Body::RedemptionVoid(asked) => spend::void(terms, books, member, here, asked, journal),
         Body::RedemptionRefund(asked) => spend::refund(terms, books, member, here, asked, journal),
+        Body::Conversion(_) | Body::ConversionReturn(_) | Body::ConversionApproval(_) => {
+            Err(ResultCode::RoleMissing.into())
+        }
     }
 }
 

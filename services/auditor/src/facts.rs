@@ -100,7 +100,8 @@ impl Auditor {
             F::DisputeRuled(ruling) => self.answered(&ruling.holder, ruling.adjustment.as_ref())?,
             F::CycleAudited(audited) => self.audited(entry.leaf, audited)?,
             // Steps of finance that post nothing to a cycle.
-            F::PaymentsSubmitted(_)
+            F::CommissionsDecided(_)
+            | F::PaymentsSubmitted(_)
             | F::BankReportImported(_)
             | F::ExceptionExplained(_)
             | F::DisputeRaised(_)

@@ -21,6 +21,8 @@ pub enum Account {
     Breakage,
     /// 4900: adjustments that the hub bears.
     Adjustments,
+    /// 2200.m: commission reserve of a merchant.
+    CommissionReserve(u32),
 }
 
 impl Account {
@@ -35,6 +37,7 @@ impl Account {
             Self::RedemptionFee => 4200,
             Self::Breakage => 4300,
             Self::Adjustments => 4900,
+            Self::CommissionReserve(_) => 2200,
         }
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! `H = SHA-256(len(lane) | lane | len(receipt) | receipt | kind | running number)`, lengths and the running number
 //! as big-endian unsigned 32-bit integers, `kind` as one byte: the field number of the message's body in
-//! `hansa.v1.Message` (10-15). So a sender that lost everything but its own receipts sends the same ids again, and
+//! `hansa.v1.Message` (10-18). So a sender that lost everything but its own receipts sends the same ids again, and
 //! random ids' cost in the hub's indexes is avoided.
 
 use ring::digest::{Context, SHA256};
@@ -39,6 +39,12 @@ pub enum Kind {
     RedemptionVoid = 14,
     /// Captured points given back.
     RedemptionRefund = 15,
+    /// A purchase that an affiliate brought.
+    Conversion = 16,
+    /// A return of such a purchase.
+    ConversionReturn = 17,
+    /// Such a purchase's commission made final.
+    ConversionApproval = 18,
 }
 
 /// Why no id can be made.

@@ -1,12 +1,12 @@
-//! Messages: typed builders for the six kinds, and the field rules that need no state.
+//! Messages: typed builders for the nine kinds, and the field rules that need no state.
 //!
 //! [`validate`] is the one place of the field rules: merchants call it before they sign, the hub after it verified.
 //! It costs no allocation for a message that is in order.
 
 use hansa_proto::v1::message::Body;
 use hansa_proto::v1::{
-    self, Accrual, AccrualReversal, RedemptionAuthorisation, RedemptionCapture, RedemptionRefund,
-    RedemptionVoid,
+    self, Accrual, AccrualReversal, CommissionReason, Conversion, ConversionApproval,
+    ConversionReturn, RedemptionAuthorisation, RedemptionCapture, RedemptionRefund, RedemptionVoid,
 };
 
 use crate::ids::{IdError, message_id};
@@ -23,6 +23,12 @@ pub const MAX_POINTS: i64 = 1_000_000_000_000;
 
 /// Longest lane. Unit: bytes.
 pub const MAX_LANE_LEN: usize = 64;
+
+/// Click ids that one conversion may name.
+pub const MAX_CLICK_IDS: usize = 16;
+
+/// Longest order reference, return reference, code and category. Unit: bytes.
+pub const MAX_NAME_LEN: usize = 64;
 
 /// A merchant's own pseudonymous reference of a member.
 pub type MemberReference = [u8; 16];
@@ -54,7 +60,7 @@ pub fn validate(message: &v1::Message) -> Vec<Violation> {
         ),
         Some(_) => {}
     }
-    check.id("member_reference", &message.member_reference);
+    check.member(message);
     if message.lane.len() > MAX_LANE_LEN {
         check.broken("lane", "LENGTH", "at most 64 bytes");
     }
@@ -62,7 +68,7 @@ pub fn validate(message: &v1::Message) -> Vec<Violation> {
         None => check.broken(
             "body",
             "REQUIRED",
-            "say what happened: one of the six kinds",
+            "say what happened: one of the nine kinds",
         ),
         Some(body) => check.body(body),
     }
@@ -124,6 +130,106 @@ impl Check {
                 );
                 self.points("redemption_refund.points", refund.points);
             }
+            Body::Conversion(conversion) => self.conversion(conversion),
+            Body::ConversionReturn(returned) => self.conversion_return(returned),
+            Body::ConversionApproval(approval) => self.id(
+                "conversion_approval.conversion_message_id",
+                &approval.conversion_message_id,
+            ),
+        }
+    }
+
+    /// Conversions name no member; everything else does.
+    fn member(&mut self, message: &v1::Message) {
+        let names_none = matches!(
+            message.body,
+            Some(Body::Conversion(_) | Body::ConversionReturn(_) | Body::ConversionApproval(_))
+        );
+        if !names_none {
+            self.id("member_reference", &message.member_reference);
+        } else if !message.member_reference.is_empty() {
+            self.broken(
+                "member_reference",
+                "LENGTH",
+                "empty: a conversion names no member",
+            );
+        }
+    }
+
+    fn conversion(&mut self, conversion: &Conversion) {
+        self.money(&CONVERSION_AMOUNT, conversion.amount.as_ref(), 0);
+        if conversion.order_reference.is_empty() {
+            self.broken(
+                "conversion.order_reference",
+                "REQUIRED",
+                "the merchant's own reference of the order",
+            );
+        }
+        self.name("conversion.order_reference", &conversion.order_reference);
+        if conversion.click_ids.len() > MAX_CLICK_IDS {
+            self.broken(
+                "conversion.click_ids",
+                "LENGTH",
+                "at most 16 click ids: the last ones that the shopper came with",
+            );
+        }
+        self.name("conversion.code", &conversion.code);
+        let country = &conversion.country_code;
+        if !country.is_empty()
+            && !(country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()))
+        {
+            self.broken(
+                "conversion.country_code",
+                "COUNTRY_FORMAT",
+                "two upper-case letters of ISO 3166-1, or empty",
+            );
+        }
+        self.name("conversion.category", &conversion.category);
+        let optional = [
+            ("conversion.recurring_of", &conversion.recurring_of),
+            ("conversion.customer_hash", &conversion.customer_hash),
+            ("conversion.device_hash", &conversion.device_hash),
+            ("conversion.payment_hash", &conversion.payment_hash),
+        ];
+        for (field, bytes) in optional {
+            if !bytes.is_empty() {
+                self.id(field, bytes);
+            }
+        }
+    }
+
+    fn conversion_return(&mut self, returned: &ConversionReturn) {
+        self.id(
+            "conversion_return.conversion_message_id",
+            &returned.conversion_message_id,
+        );
+        self.money(&CONVERSION_RETURNED, returned.returned_amount.as_ref(), 1);
+        match returned.reason() {
+            CommissionReason::Unspecified
+            | CommissionReason::TouchInvalidated
+            | CommissionReason::FraudConfirmed => self.broken(
+                "conversion_return.reason",
+                "REASON",
+                "one of the reasons that a merchant may give, e.g. COMMISSION_REASON_ITEM_RETURNED",
+            ),
+            CommissionReason::ItemReturned
+            | CommissionReason::OrderCancelled
+            | CommissionReason::OrderUpdated
+            | CommissionReason::DuplicateOrder
+            | CommissionReason::OutOfStock
+            | CommissionReason::PaymentFailed
+            | CommissionReason::TermsViolation
+            | CommissionReason::TrackingError => {}
+        }
+        self.name(
+            "conversion_return.return_reference",
+            &returned.return_reference,
+        );
+    }
+
+    fn name(&mut self, field: &'static str, text: &str) {
+        if text.len() > MAX_NAME_LEN {
+            self.broken(field, "LENGTH", "at most 64 bytes");
         }
     }
 
@@ -181,6 +287,20 @@ const RETURNED_AMOUNT: MoneyFields = MoneyFields {
     range: "1 to 1000000000000000 micro-units",
 };
 
+const CONVERSION_AMOUNT: MoneyFields = MoneyFields {
+    whole: "conversion.amount",
+    currency: "conversion.amount.currency_code",
+    micros: "conversion.amount.micros",
+    range: "0 to 1000000000000000 micro-units",
+};
+
+const CONVERSION_RETURNED: MoneyFields = MoneyFields {
+    whole: "conversion_return.returned_amount",
+    currency: "conversion_return.returned_amount.currency_code",
+    micros: "conversion_return.returned_amount.micros",
+    range: "1 to 1000000000000000 micro-units",
+};
+
 /// Why no message was built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
@@ -202,7 +322,7 @@ fn describe(violations: &[Violation]) -> String {
 pub struct Draft {
     id: IdSource,
     event_time_micros: i64,
-    member_reference: MemberReference,
+    member_reference: Option<MemberReference>,
     lane: String,
     sequence_number: u64,
 }
@@ -221,7 +341,31 @@ impl Draft {
         event_time_micros: i64,
         member_reference: MemberReference,
     ) -> Self {
-        Self::new(IdSource::Given(id), event_time_micros, member_reference)
+        Self::new(
+            IdSource::Given(id),
+            event_time_micros,
+            Some(member_reference),
+        )
+    }
+
+    /// A conversion, its return or its approval, with an id of the sender's own: it names no member.
+    #[must_use]
+    pub const fn of_conversion(id: MessageId, event_time_micros: i64) -> Self {
+        Self::new(IdSource::Given(id), event_time_micros, None)
+    }
+
+    /// The same with the recommended id, see [`Draft::with_receipt`].
+    #[must_use]
+    pub fn of_conversion_receipt(
+        receipt_number: impl Into<String>,
+        running_number: u32,
+        event_time_micros: i64,
+    ) -> Self {
+        let id = IdSource::Receipt {
+            number: receipt_number.into(),
+            running: running_number,
+        };
+        Self::new(id, event_time_micros, None)
     }
 
     /// A message with the recommended id (see [`crate::ids`]), made from the sender's receipt: the same receipt
@@ -238,10 +382,14 @@ impl Draft {
             number: receipt_number.into(),
             running: running_number,
         };
-        Self::new(id, event_time_micros, member_reference)
+        Self::new(id, event_time_micros, Some(member_reference))
     }
 
-    const fn new(id: IdSource, event_time_micros: i64, member_reference: MemberReference) -> Self {
+    const fn new(
+        id: IdSource,
+        event_time_micros: i64,
+        member_reference: Option<MemberReference>,
+    ) -> Self {
         Self {
             id,
             event_time_micros,
@@ -375,6 +523,49 @@ impl Draft {
         )
     }
 
+    /// A purchase that an affiliate brought.
+    ///
+    /// # Errors
+    /// [`MessageError`].
+    pub fn conversion(self, conversion: Conversion) -> Result<v1::Message, MessageError> {
+        self.finish(Kind::Conversion, Body::Conversion(conversion))
+    }
+
+    /// Such a purchase, or part of it, came back or is taken back. `return_reference`: the merchant's own, may be empty.
+    ///
+    /// # Errors
+    /// [`MessageError`].
+    pub fn conversion_return(
+        self,
+        conversion: MessageId,
+        returned: Money,
+        reason: CommissionReason,
+        return_reference: impl Into<String>,
+    ) -> Result<v1::Message, MessageError> {
+        self.finish(
+            Kind::ConversionReturn,
+            Body::ConversionReturn(ConversionReturn {
+                conversion_message_id: conversion.to_vec(),
+                returned_amount: Some(returned.into()),
+                reason: reason.into(),
+                return_reference: return_reference.into(),
+            }),
+        )
+    }
+
+    /// Makes the commission of such a purchase final.
+    ///
+    /// # Errors
+    /// [`MessageError`].
+    pub fn conversion_approval(self, conversion: MessageId) -> Result<v1::Message, MessageError> {
+        self.finish(
+            Kind::ConversionApproval,
+            Body::ConversionApproval(ConversionApproval {
+                conversion_message_id: conversion.to_vec(),
+            }),
+        )
+    }
+
     fn finish(self, kind: Kind, body: Body) -> Result<v1::Message, MessageError> {
         let id = match &self.id {
             IdSource::Given(id) => *id,
@@ -385,7 +576,7 @@ impl Draft {
         let message = v1::Message {
             message_id: id.to_vec(),
             event_time: Some(time::timestamp(self.event_time_micros)),
-            member_reference: self.member_reference.to_vec(),
+            member_reference: self.member_reference.map(Vec::from).unwrap_or_default(),
             lane: self.lane,
             sequence_number: self.sequence_number,
             body: Some(body),

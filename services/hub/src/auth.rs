@@ -41,6 +41,8 @@ pub enum Caller {
         administrator: bool,
         /// May propose, approve, pay, reconcile and answer disputes.
         finance: bool,
+        /// Sees the affiliates of its own book and nothing else.
+        only_own_book: bool,
     },
     /// A merchant.
     Merchant {
@@ -52,11 +54,29 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Any person of the operator, whatever its roles: who may read everything.
+    /// Any person of the operator who may read everything: all but those who see their own book of affiliates only.
     pub fn operator(&self) -> Result<&str, HubError> {
         match self {
+            Self::Operator {
+                only_own_book: true,
+                ..
+            } => Err(HubError::permission_denied(
+                "a manager of affiliates reads its own book only",
+            )),
             Self::Operator { key_id, .. } => Ok(key_id),
             Self::Merchant { .. } => Err(operators_only()),
+        }
+    }
+
+    /// The manager whose book of affiliates is all that the caller may see; `None` for everybody else.
+    pub fn book(&self) -> Option<&str> {
+        match self {
+            Self::Operator {
+                only_own_book: true,
+                holder,
+                ..
+            } => Some(holder),
+            Self::Operator { .. } | Self::Merchant { .. } => None,
         }
     }
 
@@ -148,6 +168,7 @@ impl Authenticator {
                 holder: key.person(&verified.kid).to_owned(),
                 administrator: key.grants(OperatorRole::Administrator),
                 finance: key.grants(OperatorRole::Finance),
+                only_own_book: key.operator_roles == [i32::from(OperatorRole::AffiliateManager)],
             }),
             Owner::Merchant(slug) => {
                 let index = registry

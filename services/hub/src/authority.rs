@@ -46,6 +46,8 @@ pub fn check(
         Some(F::KeyRegistered(key)) => actor.may_register(key),
         Some(F::KeyRevoked(revoked)) => actor.may_revoke(registry, &revoked.key_id),
         Some(F::MembersEnrolled(enrolled)) => actor.merchant(&enrolled.merchant_id),
+        Some(F::CommissionsDecided(_)) if actor == Actor::Hub => Ok(()),
+        Some(F::CommissionsDecided(_)) => actor.administrator(),
         Some(F::ProposalMade(made)) => actor.finance(&made.holder),
         Some(F::ProposalDecided(decided)) => actor.finance(&decided.holder),
         Some(F::PaymentsSubmitted(submitted)) => actor.finance(&submitted.holder),

@@ -271,8 +271,11 @@ pub fn merchant_state(state: v1::MerchantState) -> MerchantState {
     }
 }
 
-/// A merchant's roles; none given means that it earns and burns.
+/// A merchant's roles; none given means that it earns and burns, and for an affiliate that it has none.
 pub fn roles(m: &v1::Merchant) -> Roles {
+    if m.affiliate.is_some() && m.roles.is_empty() {
+        return Roles::default();
+    }
     if m.roles.is_empty() {
         return Roles {
             earn: true,
@@ -372,7 +375,37 @@ pub fn result_code(code: OutcomeCode) -> v1::ResultCode {
         OutcomeCode::ReturnExceedsPurchase => R::ReturnExceedsPurchase,
         OutcomeCode::LimitExceeded => R::LimitExceeded,
         OutcomeCode::InsufficientPoints => R::InsufficientPoints,
+        OutcomeCode::CommissionTermsNotFound => R::CommissionTermsNotFound,
+        OutcomeCode::ClickForged => R::ClickForged,
+        OutcomeCode::DuplicateOrder => R::DuplicateOrder,
+        OutcomeCode::ClickUsed => R::ClickUsed,
+        OutcomeCode::OutsideAttributionWindow => R::OutsideAttributionWindow,
+        OutcomeCode::PlacementRefused => R::PlacementRefused,
+        OutcomeCode::AffiliateNotActive => R::AffiliateNotActive,
+        OutcomeCode::NotAttributed => R::NotAttributed,
+        OutcomeCode::DuplicateReturn => R::DuplicateReturn,
+        OutcomeCode::AlreadyLocked => R::AlreadyLocked,
+        OutcomeCode::CommissionReversed => R::CommissionReversed,
     }
+}
+
+/// Why a commission is less, of those reasons that a message may name.
+pub fn commission_reason(reason: v1::CommissionReason) -> Option<ledger::CommissionReason> {
+    use ledger::CommissionReason as L;
+    use v1::CommissionReason as W;
+    Some(match reason {
+        W::Unspecified => return None,
+        W::ItemReturned => L::ItemReturned,
+        W::OrderCancelled => L::OrderCancelled,
+        W::OrderUpdated => L::OrderUpdated,
+        W::DuplicateOrder => L::DuplicateOrder,
+        W::OutOfStock => L::OutOfStock,
+        W::PaymentFailed => L::PaymentFailed,
+        W::TermsViolation => L::TermsViolation,
+        W::TrackingError => L::TrackingError,
+        W::TouchInvalidated => L::TouchInvalidated,
+        W::FraudConfirmed => L::FraudConfirmed,
+    })
 }
 
 fn message_state(state: ledger::MessageState) -> v1::MessageState {
@@ -391,6 +424,9 @@ fn message_state(state: ledger::MessageState) -> v1::MessageState {
         L::Expired => W::Expired,
         L::PartiallyRefunded => W::PartiallyRefunded,
         L::Refunded => W::Refunded,
+        L::Accrued => W::Accrued,
+        L::Locked => W::Locked,
+        L::Payable => W::Payable,
     }
 }
 
@@ -411,6 +447,8 @@ pub fn outcome(outcome: &Outcome) -> v1::Outcome {
         forgiven_points: outcome.forgiven_points,
         cycle_number: cycle_number(outcome.cycle),
         late: outcome.late,
+        commission_micros: outcome.commission_micros,
+        attributed_click: outcome.touch.map(u32::from),
     }
 }
 

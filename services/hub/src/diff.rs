@@ -155,7 +155,14 @@ fn with_merchant_defaults(old: Option<&v1::Merchant>, mut wanted: v1::Merchant) 
         if wanted.contract.is_none() {
             wanted.contract.clone_from(&old.contract);
         }
-    } else if wanted.roles.is_empty() {
+        if wanted.affiliate.is_none() {
+            wanted.affiliate.clone_from(&old.affiliate);
+        }
+        if wanted.commission_terms.is_none() {
+            let old = &old.commission_terms;
+            wanted.commission_terms.clone_from(old);
+        }
+    } else if wanted.roles.is_empty() && wanted.affiliate.is_none() {
         wanted.roles = vec![v1::MerchantRole::Earn.into(), v1::MerchantRole::Burn.into()];
     }
     wanted
@@ -387,7 +394,148 @@ fn merchant_fields(m: &v1::Merchant) -> Fields {
             "contract.effective_time",
             instant(c.effective_time.as_ref()),
         ),
+        ("affiliate", profile(m.affiliate.as_ref())),
+        ("affiliate.sites", sites(m.affiliate.as_ref())),
+        ("affiliate.codes", codes(m.affiliate.as_ref())),
+        ("commission_terms", windows(m.commission_terms.as_ref())),
+        (
+            "commission_terms.placement",
+            placement(m.commission_terms.as_ref()),
+        ),
+        ("commission_terms.rates", rates(m.commission_terms.as_ref())),
     ]
+}
+
+/// Manager and tier: `manager ana, tier gold`; `yes` for an affiliate with neither.
+fn profile(affiliate: Option<&v1::AffiliateProfile>) -> String {
+    let Some(profile) = affiliate else {
+        return String::new();
+    };
+    let manager = format!("manager {}", profile.manager);
+    let tier = format!("tier {}", profile.tier);
+    let parts = [(&profile.manager, manager), (&profile.tier, tier)];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(text, _)| !text.is_empty())
+        .map(|(_, part)| part)
+        .collect();
+    if parts.is_empty() {
+        "yes".into()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// `1 blog CONTENT https://blog.example`.
+fn sites(affiliate: Option<&v1::AffiliateProfile>) -> String {
+    let sites = affiliate.map_or(&[][..], |profile| &profile.sites);
+    let shown =
+        |s: &v1::AffiliateSite| format!("{} {} {} {}", s.site_number, s.name, s.vertical, s.url);
+    let sites: Vec<String> = sites.iter().map(shown).collect();
+    sites.join("; ")
+}
+
+/// `SPRING at grocery for site 1 from .. until ..`.
+fn codes(affiliate: Option<&v1::AffiliateProfile>) -> String {
+    let codes = affiliate.map_or(&[][..], |profile| &profile.codes);
+    let shown = |c: &v1::AffiliateCode| {
+        let time = |word: &str, at: Option<&prost_types::Timestamp>| {
+            at.map_or_else(String::new, |at| format!(" {word} {at}"))
+        };
+        format!(
+            "{} at {} for site {}{}{}",
+            c.code,
+            c.merchant_id,
+            c.site_number,
+            time("from", c.start_time.as_ref()),
+            time("until", c.end_time.as_ref())
+        )
+    };
+    let codes: Vec<String> = codes.iter().map(shown).collect();
+    codes.join("; ")
+}
+
+/// Windows and locking, what there is of them.
+fn windows(terms: Option<&v1::CommissionTerms>) -> String {
+    let Some(t) = terms else {
+        return String::new();
+    };
+    let locking = t
+        .locking_method()
+        .as_str_name()
+        .trim_start_matches("LOCKING_METHOD_");
+    let parts = [
+        (true, format!("clicks {} s", t.click_window_seconds)),
+        (
+            t.view_window_seconds != 0,
+            format!("views {} s", t.view_window_seconds),
+        ),
+        (t.codes_win, "codes win".to_owned()),
+        (true, locking.to_owned()),
+        (t.lock_day != 0, format!("day {}", t.lock_day)),
+        (t.lock_months != 0, format!("month +{}", t.lock_months)),
+        (t.lock_seconds != 0, format!("after {} s", t.lock_seconds)),
+        (
+            t.recurring_seconds != 0,
+            format!("recurring {} s", t.recurring_seconds),
+        ),
+        (
+            t.effective_time.is_some(),
+            format!("from {}", instant(t.effective_time.as_ref())),
+        ),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(shown, _)| *shown)
+        .map(|(_, part)| part)
+        .collect();
+    parts.join(", ")
+}
+
+fn placement(terms: Option<&v1::CommissionTerms>) -> String {
+    let Some(placement) = terms.and_then(|terms| terms.placement.as_ref()) else {
+        return String::new();
+    };
+    let lists = [
+        ("refused", &placement.refused),
+        ("banned", &placement.banned_referrers),
+        ("brand", &placement.brand_terms),
+        ("coupon", &placement.coupon_hosts),
+    ];
+    let lists: Vec<String> = lists
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(name, list)| format!("{name} {}", list.join(" ")))
+        .collect();
+    lists.join("; ")
+}
+
+/// `DE/shoes/gold 500 bps + 1.00, recurring 100 bps`.
+fn rates(terms: Option<&v1::CommissionTerms>) -> String {
+    let rates = terms.map_or(&[][..], |terms| &terms.rates);
+    let pay = |pay: Option<&v1::CommissionPay>| {
+        let Some(pay) = pay else {
+            return "nothing".to_owned();
+        };
+        if pay.fixed.is_empty() {
+            format!("{} bps", pay.share_bps)
+        } else {
+            format!("{} bps + {}", pay.share_bps, pay.fixed)
+        }
+    };
+    let shown = |row: &v1::CommissionRate| {
+        let any = |text: &str| if text.is_empty() { "any" } else { text }.to_owned();
+        format!(
+            "{}/{}/{} {}, recurring {}",
+            any(&row.country_code),
+            any(&row.category),
+            any(&row.tier),
+            pay(row.first_sale.as_ref()),
+            pay(row.recurring.as_ref())
+        )
+    };
+    let rates: Vec<String> = rates.iter().map(shown).collect();
+    rates.join("; ")
 }
 
 fn promotion_fields(p: &v1::Promotion) -> Fields {

@@ -193,6 +193,11 @@ impl HubError {
         }
     }
 
+    /// The caller may not do this.
+    pub fn permission_denied(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Reason::PermissionDenied, message)
+    }
+
     /// One broken field rule.
     pub fn field(field: &str, reason: &'static str, description: impl Into<String>) -> Self {
         Self::fields(vec![FieldError {

@@ -8,7 +8,7 @@ use hansa_settlement::{
 };
 
 use crate::{
-    authority,
+    authority, commission_terms,
     convert::{self, Fields, micros},
     error::{HubError, Reason},
     finance,
@@ -147,6 +147,7 @@ fn ledger_facts(
             | F::LogReopened(_)
             | F::AdvanceTo(_)
             | F::CycleAudited(_)
+            | F::CommissionsDecided(_)
             | F::ProposalMade(_)
             | F::ProposalDecided(_)
             | F::PaymentsSubmitted(_)
@@ -201,6 +202,45 @@ fn merchant(
             merchant: index,
             effective_at: effective(c.effective_time.as_ref(), decided_at),
             terms: convert::contract(fields, &at, c),
+        });
+    }
+    if let Some(profile) = &m.affiliate
+        && before.as_ref().and_then(|old| old.affiliate.as_ref()) != Some(profile)
+    {
+        facts.push(Fact::Affiliate {
+            affiliate: index,
+            profile: commission_terms::affiliate(fields, &at, profile),
+        });
+        let known = before.as_ref().and_then(|old| old.affiliate.as_ref());
+        let known = known.map_or(&[][..], |old| &old.codes);
+        let new: Vec<v1::AffiliateCode> = profile
+            .codes
+            .iter()
+            .filter(|code| !known.contains(code))
+            .cloned()
+            .collect();
+        let merchant = |slug: &str| registry.merchant(slug).map(MerchantIx);
+        let codes = commission_terms::codes(fields, &at, &new, index, decided_at, merchant);
+        facts.extend(
+            codes
+                .into_iter()
+                .map(|(merchant, code, held)| Fact::AffiliateCode {
+                    merchant,
+                    code,
+                    held,
+                }),
+        );
+    }
+    if let Some(terms) = &m.commission_terms
+        && before
+            .as_ref()
+            .and_then(|old| old.commission_terms.as_ref())
+            != Some(terms)
+    {
+        facts.push(Fact::CommissionTerms {
+            merchant: index,
+            effective_at: effective(terms.effective_time.as_ref(), decided_at),
+            terms: commission_terms::terms(fields, &at, terms),
         });
     }
     if before

@@ -6,10 +6,15 @@ use hansa_client::{
     dsse::{self, DsseError},
     keys::VerifyingKey,
     message,
+    touch_id::{self, SignedTouchId},
 };
 use hansa_proto::{BATCH_PAYLOAD_TYPE, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, v1};
-use hansa_settlement::Currency;
+use hansa_settlement::{
+    CommissionReason, Currency, Instant, MerchantIx,
+    commission::{ClaimedTouch, TouchKind},
+};
 use prost::Message as _;
+use ring::digest::{SHA256, digest};
 
 use crate::{
     auth::Caller,
@@ -65,19 +70,72 @@ pub enum Action {
         /// Points to give back.
         points: i64,
     },
+    /// Conversion; what it says stands in [`Prepared::claim`].
+    Conversion,
+    /// Return of a conversion.
+    ConversionReturn {
+        /// Id of the conversion.
+        original: Id,
+        /// Currency of the amount.
+        currency: Currency,
+        /// Unit: micro-units.
+        amount: i64,
+        /// Why.
+        reason: CommissionReason,
+        /// The merchant's reference of the return, hashed.
+        reference: Option<[u8; 16]>,
+    },
+    /// Approval of a conversion.
+    ConversionApproval {
+        /// Id of the conversion.
+        original: Id,
+    },
 }
 
 impl Action {
     /// Id of the message that this one refers to.
     pub fn original(&self) -> Option<&Id> {
         match self {
-            Self::Accrual { .. } | Self::Authorisation { .. } => None,
+            Self::Accrual { .. } | Self::Authorisation { .. } | Self::Conversion => None,
             Self::Reversal { original, .. }
             | Self::Capture { original, .. }
             | Self::Void { original }
-            | Self::Refund { original, .. } => Some(original),
+            | Self::Refund { original, .. }
+            | Self::ConversionReturn { original, .. }
+            | Self::ConversionApproval { original } => Some(original),
         }
     }
+}
+
+/// What a conversion says, with its click ids checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Currency of the amount.
+    pub currency: Currency,
+    /// Unit: micro-units.
+    pub amount: i64,
+    /// The merchant's reference of the order, hashed.
+    pub order: Id,
+    /// Touches that the hub signed for this merchant.
+    pub touches: Vec<ClaimedTouch>,
+    /// Whether it names a click id that the hub did not sign for this merchant.
+    pub forged: bool,
+    /// Code, empty for none.
+    pub code: String,
+    /// Country, empty for none.
+    pub country: String,
+    /// Category, empty for none.
+    pub category: String,
+    /// Id of the first conversion, where this one recurs.
+    pub recurs: Option<Id>,
+}
+
+/// The id that stands for a merchant's own name of an order or of a return: the first 16 bytes of its SHA-256.
+pub fn name_hash(name: &str) -> Id {
+    let mut id = [0; 16];
+    let hash = digest(&SHA256, name.as_bytes());
+    id.copy_from_slice(&hash.as_ref()[..16]);
+    id
 }
 
 /// A message whose fields are in order.
@@ -85,12 +143,14 @@ impl Action {
 pub struct Prepared {
     /// Its id.
     pub id: Id,
-    /// The merchant's reference of the member.
+    /// The merchant's reference of the member; zeros in what concerns conversions.
     pub reference: Reference,
     /// Unit: microseconds since 1970.
     pub event_time: i64,
     /// What it does.
     pub action: Action,
+    /// Of a conversion, what it says.
+    pub claim: Option<Box<Claimed>>,
     /// Its element of the batch, verbatim: the identity of its content.
     pub bytes: Bytes,
 }
@@ -144,7 +204,7 @@ pub fn prepare(
         ),
         other => HubError::new(Reason::EnvelopeInvalid, other.to_string()),
     })?;
-    let messages = decode(&envelope.payload)?;
+    let messages = decode(&envelope.payload, merchant, registry)?;
     Ok(PreparedBatch {
         merchant,
         key_id,
@@ -178,8 +238,13 @@ pub fn elements(payload: &Bytes) -> Result<Vec<Bytes>, HubError> {
         .messages)
 }
 
-/// The messages of a batch's payload, all in order; or every violation of the field rules.
-pub fn decode(payload: &Bytes) -> Result<Vec<Prepared>, HubError> {
+/// The messages of a batch's payload, all in order; or every violation of the field rules. Click ids are checked with the hub's keys,
+/// which costs one verification of a signature each.
+pub fn decode(
+    payload: &Bytes,
+    merchant: u32,
+    registry: &Registry,
+) -> Result<Vec<Prepared>, HubError> {
     let elements = elements(payload)?;
     if elements.len() > MAX_BATCH_MESSAGES {
         return Err(too_large());
@@ -197,7 +262,8 @@ pub fn decode(payload: &Bytes) -> Result<Vec<Prepared>, HubError> {
         let wire = v1::Message::decode(bytes.clone()).map_err(|_| undecodable(Some(index)))?;
         let violations = message::validate(&wire);
         if violations.is_empty() {
-            prepared.push(convert(wire, bytes).ok_or_else(|| undecodable(Some(index)))?);
+            let message = convert(wire, bytes, merchant, registry);
+            prepared.push(message.ok_or_else(|| undecodable(Some(index)))?);
             continue;
         }
         broken.extend(violations.into_iter().map(|v| FieldError {
@@ -220,13 +286,19 @@ pub fn decode(payload: &Bytes) -> Result<Vec<Prepared>, HubError> {
 const MAX_VIOLATIONS: usize = 50;
 
 /// `None` only for what `message::validate` has refused.
-fn convert(wire: v1::Message, bytes: Bytes) -> Option<Prepared> {
+fn convert(
+    wire: v1::Message,
+    bytes: Bytes,
+    merchant: u32,
+    registry: &Registry,
+) -> Option<Prepared> {
     use v1::message::Body;
     let id = |bytes: &[u8]| Id::try_from(bytes).ok();
     let money = |money: Option<&v1::Money>| {
         let money = money?;
         Some((Currency::new(&money.currency_code).ok()?, money.micros))
     };
+    let mut claim = None;
     let action = match wire.body? {
         Body::Accrual(a) => {
             let (currency, amount) = money(a.eligible_amount.as_ref())?;
@@ -256,12 +328,83 @@ fn convert(wire: v1::Message, bytes: Bytes) -> Option<Prepared> {
             original: id(&r.capture_message_id)?,
             points: r.points,
         },
+        Body::Conversion(c) => {
+            let (currency, amount) = money(c.amount.as_ref())?;
+            let (touches, forged) = touches(&c.click_ids, merchant, registry);
+            let recurs = match c.recurring_of.as_slice() {
+                [] => None,
+                first => Some(id(first)?),
+            };
+            claim = Some(Box::new(Claimed {
+                currency,
+                amount,
+                order: name_hash(&c.order_reference),
+                touches,
+                forged,
+                code: c.code,
+                country: c.country_code,
+                category: c.category,
+                recurs,
+            }));
+            Action::Conversion
+        }
+        Body::ConversionReturn(r) => {
+            let (currency, amount) = money(r.returned_amount.as_ref())?;
+            let reason = crate::convert::commission_reason(r.reason())?;
+            let named = !r.return_reference.is_empty();
+            Action::ConversionReturn {
+                original: id(&r.conversion_message_id)?,
+                currency,
+                amount,
+                reason,
+                reference: named.then(|| name_hash(&r.return_reference)),
+            }
+        }
+        Body::ConversionApproval(a) => Action::ConversionApproval {
+            original: id(&a.conversion_message_id)?,
+        },
+    };
+    let reference = match (&action, wire.member_reference.as_slice()) {
+        (
+            Action::Conversion
+            | Action::ConversionReturn { .. }
+            | Action::ConversionApproval { .. },
+            [],
+        ) => [0; 16],
+        (_, reference) => Reference::try_from(reference).ok()?,
     };
     Some(Prepared {
         id: id(&wire.message_id)?,
-        reference: Reference::try_from(wire.member_reference.as_slice()).ok()?,
+        reference,
         event_time: micros(wire.event_time.as_ref()?),
         action,
+        claim,
         bytes,
     })
+}
+
+/// The touches behind click ids that the hub made for a merchant, and whether one is none of those.
+fn touches(click_ids: &[String], merchant: u32, registry: &Registry) -> (Vec<ClaimedTouch>, bool) {
+    let hub = registry.keys.values().filter(|key| key.owner == Owner::Hub);
+    let keys: Vec<VerifyingKey> = hub
+        .filter_map(|key| VerifyingKey::from_bytes(&key.public_key).ok())
+        .collect();
+    let genuine = |text: &String| {
+        let signed = SignedTouchId::decode(text).ok()?;
+        let touch = keys.iter().find_map(|key| signed.verify(key).ok())?;
+        (touch.merchant == merchant).then_some(ClaimedTouch {
+            id: touch.id,
+            kind: match touch.kind {
+                touch_id::TouchKind::Click => TouchKind::Click,
+                touch_id::TouchKind::View => TouchKind::View,
+            },
+            flags: touch.flags.bits(),
+            affiliate: MerchantIx(touch.affiliate),
+            site: touch.site,
+            at: Instant(i64::try_from(touch.at_ms()).ok()?.checked_mul(1_000)?),
+        })
+    };
+    let touches: Vec<ClaimedTouch> = click_ids.iter().filter_map(genuine).collect();
+    let forged = touches.len() < click_ids.len();
+    (touches, forged)
 }

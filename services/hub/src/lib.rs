@@ -16,6 +16,8 @@ pub mod auth;
 pub mod authority;
 pub mod cli;
 pub mod clock;
+pub mod commission_terms;
+pub mod commissions;
 pub mod convert;
 pub mod cycle_calendar;
 pub mod diff;

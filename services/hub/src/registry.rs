@@ -165,6 +165,7 @@ impl Registry {
                 | F::CycleCut(_)
                 | F::CycleClosed(_)
                 | F::CycleAudited(_)
+                | F::CommissionsDecided(_)
                 | F::ProposalMade(_)
                 | F::ProposalDecided(_)
                 | F::PaymentsSubmitted(_)

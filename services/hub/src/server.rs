@@ -12,7 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 use hansa_proto::v1::{
-    self, alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
+    self, affiliate_service_server::AffiliateServiceServer,
+    alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
     dispute_service_server::DisputeServiceServer, exchange_service_server::ExchangeServiceServer,
     finance_service_server::FinanceServiceServer, log_service_server::LogServiceServer,
     member_service_server::MemberServiceServer, report_service_server::ReportServiceServer,
@@ -267,6 +268,7 @@ async fn open_touches(database: &str, owner: &str) -> anyhow::Result<Store> {
 
 /// Services that reflection lists for every hub.
 const SERVICES: [&str; 11] = [
+    v1::affiliate_service_server::SERVICE_NAME,
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,
     v1::dispute_service_server::SERVICE_NAME,
@@ -343,6 +345,11 @@ async fn serve_grpc(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(ExchangeServiceServer::new(api.clone()).max_decoding_message_size(limit))
+        .add_service(
+            AffiliateServiceServer::new(api.clone())
+                .max_decoding_message_size(large)
+                .max_encoding_message_size(large),
+        )
         .add_service(AllianceServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(MemberServiceServer::new(api.clone()))
         .add_service(CycleServiceServer::new(api.clone()).max_encoding_message_size(large))

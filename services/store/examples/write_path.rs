@@ -328,6 +328,7 @@ impl Bench {
             references: Vec::new(),
             aliases: Vec::new(),
             evidence: Vec::new(),
+            parties: Vec::new(),
             checkpoint: Some(CheckpointRow {
                 tree_size: self.next_seq,
                 note: "a note of some two hundred bytes ".repeat(6),

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::evidence::{self, EvidenceRow};
 use crate::gate;
 use crate::id::{self, IdRow};
+use crate::party::{self, PartyRow};
 use crate::reference::{self, ReferenceRow};
 use crate::sqlite::Durability;
 use crate::store::{Backend, Store};
@@ -24,6 +25,8 @@ pub struct Group {
     pub aliases: Vec<AliasRow>,
     /// The evidence that they name, in any order; what is there already stays.
     pub evidence: Vec<EvidenceRow>,
+    /// The participants that their conversions concern, in any order; what is there already stays.
+    pub parties: Vec<PartyRow>,
     /// The signed checkpoint over them.
     pub checkpoint: Option<CheckpointRow>,
 }
@@ -57,6 +60,7 @@ impl Store {
                 reference::insert_sqlite(connection, &group.references).await?;
                 alias::insert_sqlite(connection, &group.aliases).await?;
                 evidence::insert_sqlite(connection, &group.evidence).await?;
+                party::insert_sqlite(connection, &group.parties).await?;
                 if let Some(checkpoint) = &group.checkpoint {
                     checkpoint::insert_sqlite(connection, checkpoint).await?;
                 }
@@ -71,6 +75,7 @@ impl Store {
                 reference::insert_postgres(connection, &group.references).await?;
                 alias::insert_postgres(connection, &group.aliases).await?;
                 evidence::insert_postgres(connection, &group.evidence).await?;
+                party::insert_postgres(connection, &group.parties).await?;
                 if let Some(checkpoint) = &group.checkpoint {
                     checkpoint::insert_postgres(connection, checkpoint).await?;
                 }

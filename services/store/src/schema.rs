@@ -8,18 +8,20 @@ use crate::postgres::Postgres;
 use crate::sqlite::{Durability, Sqlite};
 
 /// The schema that this release reads and writes.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The steps from nothing to [`SCHEMA_VERSION`], one each.
 const SQLITE: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema/sqlite_1.sql"),
     include_str!("schema/sqlite_2.sql"),
     include_str!("schema/sqlite_3.sql"),
+    include_str!("schema/sqlite_4.sql"),
 ];
 const POSTGRES: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema/postgres_1.sql"),
     include_str!("schema/postgres_2.sql"),
     include_str!("schema/postgres_3.sql"),
+    include_str!("schema/postgres_4.sql"),
 ];
 
 const CREATE_VERSION: &str =

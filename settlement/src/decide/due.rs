@@ -21,6 +21,7 @@ impl Fold<'_> {
                 DueKind::HoldEnds => self.release(due.id.pos, Release::Expired, due.at, cycle),
                 DueKind::LotExpires => self.expire(due.id, due.at, cycle),
                 DueKind::PendingPosts => self.post_pending(due.id.pos, due.at, cycle),
+                DueKind::CommissionLocks => self.lock(due.at, cycle),
             }
         }
     }
@@ -263,6 +264,9 @@ const MANY_ACCRUALS: u64 = 32;
 pub(super) fn looks_for_old_records(kind: MessageKind, accruals: u64) -> bool {
     match kind {
         MessageKind::Accrual => accruals >= MANY_ACCRUALS && accruals.is_power_of_two(),
+        MessageKind::Conversion
+        | MessageKind::ConversionReturn
+        | MessageKind::ConversionApproval => false,
         MessageKind::AccrualReversal
         | MessageKind::Authorisation
         | MessageKind::Capture

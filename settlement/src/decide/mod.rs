@@ -2,6 +2,7 @@
 //! refusal leaves only the member's due work and a count. Costs no IO and no allocation beyond the effects and the member's own vectors.
 
 mod accrual;
+mod commission;
 mod due;
 mod facts;
 mod packed;
@@ -11,7 +12,7 @@ mod reversal;
 use crate::cycle::CycleTotals;
 use crate::effect::{Change, Effect};
 use crate::global::Global;
-use crate::ids::{CycleNo, Instant};
+use crate::ids::{CycleNo, Instant, MerchantIx};
 use crate::lot::Lot;
 use crate::member::Member;
 use crate::member_apply::apply_member;
@@ -20,6 +21,7 @@ use crate::outcome::{MessageState, Outcome, OutcomeCode};
 use crate::terms::{ContractTerms, MerchantState};
 use smallvec::SmallVec;
 
+pub use commission::{CommissionFact, CommissionFactRefusal, MAX_TOUCHES, decide_commission_fact};
 pub use facts::{MemberFact, MemberFactRefusal, decide_member_fact, decide_merge};
 pub use packed::decide_packed;
 
@@ -78,6 +80,14 @@ pub fn decide_mut(
         } => fold.capture(message, authorisation, points),
         Body::Void { authorisation } => fold.void(message, authorisation),
         Body::Refund { capture, points } => fold.refund(message, capture, points),
+        Body::Conversion => fold.conversion(message),
+        Body::ConversionReturn {
+            currency,
+            amount_micros,
+            reason,
+            reference,
+        } => fold.conversion_return(message, (currency, amount_micros), reason, reference),
+        Body::ConversionApproval => fold.conversion_approval(message),
     });
     let (code, accepted) = match result {
         Ok(accepted) => (OutcomeCode::Accepted, accepted),
@@ -161,17 +171,32 @@ fn admit(global: &Global, ctx: &Context, message: &Message) -> Result<(), Outcom
     let has_role = match kind {
         MessageKind::Accrual => merchant.roles.earn,
         MessageKind::Authorisation => merchant.roles.burn,
+        MessageKind::Conversion => merchant.roles.affiliate,
         // They act on what was accepted under the role.
         MessageKind::AccrualReversal
         | MessageKind::Capture
         | MessageKind::Void
-        | MessageKind::Refund => true,
+        | MessageKind::Refund
+        | MessageKind::ConversionReturn
+        | MessageKind::ConversionApproval => true,
     };
     if !has_role {
         return Err(OutcomeCode::RoleMissing);
     }
     if message.member.is_none() {
-        Err(OutcomeCode::MemberNotFound)
+        Err(match kind {
+            // It is not a member that is missing, but the conversion.
+            MessageKind::ConversionReturn | MessageKind::ConversionApproval => {
+                OutcomeCode::OriginalNotFound
+            }
+            MessageKind::Accrual
+            | MessageKind::AccrualReversal
+            | MessageKind::Authorisation
+            | MessageKind::Capture
+            | MessageKind::Void
+            | MessageKind::Refund
+            | MessageKind::Conversion => OutcomeCode::MemberNotFound,
+        })
     } else {
         Ok(())
     }
@@ -182,11 +207,17 @@ fn state_allows(state: MerchantState, kind: MessageKind) -> bool {
     match (state, kind) {
         (MerchantState::Onboarding | MerchantState::Closed, _) => false,
         (MerchantState::Active, _) => true,
-        (MerchantState::BurnOnly, MessageKind::Accrual) => false,
-        (MerchantState::WindingDown, MessageKind::Accrual | MessageKind::Authorisation) => false,
+        (MerchantState::BurnOnly, MessageKind::Accrual | MessageKind::Conversion) => false,
+        (
+            MerchantState::WindingDown,
+            MessageKind::Accrual | MessageKind::Authorisation | MessageKind::Conversion,
+        ) => false,
         (
             MerchantState::Suspended,
-            MessageKind::Accrual | MessageKind::Authorisation | MessageKind::Capture,
+            MessageKind::Accrual
+            | MessageKind::Authorisation
+            | MessageKind::Capture
+            | MessageKind::Conversion,
         ) => false,
         (
             MerchantState::BurnOnly,
@@ -194,18 +225,26 @@ fn state_allows(state: MerchantState, kind: MessageKind) -> bool {
             | MessageKind::Authorisation
             | MessageKind::Capture
             | MessageKind::Void
-            | MessageKind::Refund,
+            | MessageKind::Refund
+            | MessageKind::ConversionReturn
+            | MessageKind::ConversionApproval,
         )
         | (
             MerchantState::WindingDown,
             MessageKind::AccrualReversal
             | MessageKind::Capture
             | MessageKind::Void
-            | MessageKind::Refund,
+            | MessageKind::Refund
+            | MessageKind::ConversionReturn
+            | MessageKind::ConversionApproval,
         )
         | (
             MerchantState::Suspended,
-            MessageKind::AccrualReversal | MessageKind::Void | MessageKind::Refund,
+            MessageKind::AccrualReversal
+            | MessageKind::Void
+            | MessageKind::Refund
+            | MessageKind::ConversionReturn
+            | MessageKind::ConversionApproval,
         ) => true,
     }
 }
@@ -218,6 +257,9 @@ struct Accepted {
     owed_points: i64,
     forgiven_points: i64,
     due_at: Option<Instant>,
+    commission_micros: i64,
+    touch: Option<u8>,
+    affiliate: Option<MerchantIx>,
 }
 
 impl Accepted {
@@ -229,6 +271,9 @@ impl Accepted {
             owed_points: 0,
             forgiven_points: 0,
             due_at: None,
+            commission_micros: 0,
+            touch: None,
+            affiliate: None,
         }
     }
 
@@ -252,6 +297,9 @@ impl Accepted {
             late,
             available_after,
             debt_after,
+            commission_micros: self.commission_micros,
+            touch: self.touch,
+            affiliate: self.affiliate,
         }
     }
 

@@ -258,9 +258,19 @@ impl Global {
         cycle: CycleNo,
     ) -> (SettledPosition, Vec<CarryMove>) {
         let payable = self.payable(merchant, net, moves, cycle);
-        let instruction = round_half_even(payable.micros, self.currency());
+        let instruction =
+            self.collected(merchant, round_half_even(payable.micros, self.currency()));
         let planned = payable.settled(CarryCause::Residue(cycle), instruction, 0);
         (planned.position, planned.after)
+    }
+
+    /// What an affiliate owes, claw-backs above its commissions, is not asked for: it is carried forward against its later commissions.
+    fn collected(&self, merchant: MerchantIx, position_micros: i128) -> i128 {
+        if self.affiliates.profile(merchant).is_some() {
+            position_micros.min(0)
+        } else {
+            position_micros
+        }
     }
 
     fn left_out(&self, settle: &SettleCycle) -> Result<BTreeSet<MerchantIx>, FinanceRefusal> {
@@ -332,7 +342,7 @@ impl Global {
     ) -> Result<Part, FinanceRefusal> {
         let currency = self.currency();
         let unit = currency.minor_micros();
-        let rounded = round_half_even(payable.micros, currency);
+        let rounded = self.collected(merchant, round_half_even(payable.micros, currency));
         let payout = (-rounded).max(0);
         ensure(wanted <= payout, || FinanceRefusal::HoldbackTooLarge {
             merchant: named(self, Party::Merchant(merchant)),

@@ -15,6 +15,7 @@ mod summary;
 mod write;
 
 use crate::accrual::{Accrual, Part};
+use crate::commission::{Commission, PACKED};
 use crate::effect::{Change, Corrupt, Effect, NewAccrual};
 use crate::ids::{Instant, Pos};
 use crate::lot::Lot;
@@ -69,6 +70,9 @@ impl Member {
         if self.is_empty() {
             return;
         }
+        if let Some(commission) = &self.commission {
+            return commission.encode_into(bytes);
+        }
         let by_key = by_key(&self.lots);
         let mut w = Writer(bytes);
         w.byte(VERSION);
@@ -96,6 +100,12 @@ impl Member {
 
     /// Reads the packed form. No bytes at all are a member of whom nothing is known yet.
     pub fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+        if let Some(commission) = Commission::decode(bytes)? {
+            return Ok(Self {
+                commission: Some(commission),
+                ..Self::default()
+            });
+        }
         let Some((body, summary)) = Summary::split(bytes)? else {
             return Ok(Self::default());
         };
@@ -111,6 +121,7 @@ impl Member {
             last_activity: summary.last_activity,
             // One more than needed: most members are decoded to get one more.
             accruals: Vec::with_capacity(summary.room(body)),
+            commission: None,
         };
         let apart = member.lots.len();
         member.lots.reserve(summary.room(body));
@@ -223,11 +234,14 @@ impl PackedMember {
         Member::decode(&self.0)
     }
 
-    /// When something next happens by time alone. Does not depend on the size of the member.
+    /// When something next happens by time alone. Does not depend on the size of the member; a conversion's account is small and decoded.
     ///
     /// # Errors
     /// Where the bytes are not a member.
     pub fn next_due(&self) -> Result<Option<Instant>, Corrupt> {
+        if self.0.first() == Some(&PACKED) {
+            return Ok(self.decode()?.next_due());
+        }
         Ok(self.summary()?.next_due())
     }
 

@@ -256,9 +256,23 @@ impl World {
         member: MemberId,
         body: Body,
     ) -> (Pos, Outcome) {
+        self.send_with(decided_at, event_time, sender, Some(member), body, None)
+    }
+
+    /// The same; `None` as member: a conversion's own account, with what the merchant says of it.
+    pub fn send_with(
+        &mut self,
+        decided_at: Instant,
+        event_time: Instant,
+        sender: MerchantIx,
+        member: Option<MemberId>,
+        body: Body,
+        claim: Option<commission::Claim>,
+    ) -> (Pos, Outcome) {
         self.cut_until(decided_at);
         self.now = self.now.max(decided_at);
         let pos = self.next_pos();
+        let member = member.unwrap_or(MemberId::of_conversion(pos));
         let mut message_id = [0; 16];
         message_id[..8].copy_from_slice(&pos.0.to_be_bytes());
         let message = Message {
@@ -267,6 +281,7 @@ impl World {
             event_time,
             member: Some(member).filter(|m| m.0 != 0),
             body,
+            claim: claim.map(Box::new),
         };
         let before = self.member(member);
         let mut after = before.clone();
@@ -395,6 +410,29 @@ impl World {
         self.record(member, &before, &after, effects, pos);
         self.check();
         Ok(pos)
+    }
+
+    /// Decides about a conversion.
+    pub fn commission_fact(
+        &mut self,
+        conversion: Pos,
+        fact: CommissionFact,
+    ) -> Result<(), CommissionFactRefusal> {
+        let account = MemberId::of_conversion(conversion);
+        let pos = self.next_pos();
+        let before = self.member(account);
+        let mut after = before.clone();
+        let ctx = Context {
+            decided_at: self.now,
+            pos,
+        };
+        let decided = decide_commission_fact(&self.global, &mut after, &ctx, &fact);
+        if decided.is_err() {
+            assert_eq!(after, before, "a refused fact changed the account");
+        }
+        self.record(account, &before, &after, decided?, pos);
+        self.check();
+        Ok(())
     }
 
     pub fn merge(&mut self, from: MemberId, into: MemberId) -> Result<(), MemberFactRefusal> {

@@ -104,6 +104,8 @@ macro_rules! clients {
 
 impl Hub {
     clients! {
+        /// Client of conversions and commissions; its calls are not tried again.
+        affiliates: affiliate_service_client::AffiliateServiceClient;
         /// Client of the exchange; its calls are not tried again.
         exchange: exchange_service_client::ExchangeServiceClient;
         /// Client of the alliance's data; its calls are not tried again.

@@ -27,6 +27,7 @@ fn account(account: Recorded) -> Account {
         Recorded::RedemptionFee => Account::RedemptionFee,
         Recorded::Breakage => Account::Breakage,
         Recorded::Adjustments => Account::Adjustments,
+        Recorded::CommissionReserve(merchant) => Account::CommissionReserve(merchant.0),
     }
 }
 

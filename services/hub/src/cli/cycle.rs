@@ -231,6 +231,7 @@ fn details_text(details: &v1::GetCycleResponse, currency: &str) -> String {
             ("redemption fees", hub.redemption_fee_micros),
             ("breakage", hub.breakage_micros),
             ("adjustments", hub.adjustment_micros),
+            ("commissions to be paid", hub.commission_micros),
         ] {
             table.add_row([name.to_owned(), render::signed(micros)]);
         }
@@ -238,7 +239,8 @@ fn details_text(details: &v1::GetCycleResponse, currency: &str) -> String {
             + i128::from(hub.service_fee_micros)
             + i128::from(hub.redemption_fee_micros)
             + i128::from(hub.breakage_micros)
-            + i128::from(hub.adjustment_micros);
+            + i128::from(hub.adjustment_micros)
+            + i128::from(hub.commission_micros);
         let nets: i128 = details
             .net_positions
             .iter()
@@ -476,6 +478,7 @@ fn details_json(details: &v1::GetCycleResponse) -> Value {
             "redemption_fee_micros": hub.redemption_fee_micros,
             "breakage_micros": hub.breakage_micros,
             "adjustment_micros": hub.adjustment_micros,
+            "commission_micros": hub.commission_micros,
         })
     };
     json!({

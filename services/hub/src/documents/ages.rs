@@ -128,7 +128,8 @@ impl AgeBook {
                 self.add(effect.cycle, lot.key.pos.seq(), lot.price, *points);
                 self.history(effect.cycle, lot.price).lost -= points;
             }
-            Change::Refused { .. }
+            Change::Commission(_)
+            | Change::Refused { .. }
             | Change::Pended { .. }
             | Change::PendingLowered { .. }
             | Change::Returned { .. }

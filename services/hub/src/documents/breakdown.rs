@@ -325,6 +325,7 @@ impl Breakdown {
             | Change::Opened { .. }
             | Change::MergedOut { .. }
             | Change::MergedIn(_)
+            | Change::Commission(_)
             | Change::Reinstated { .. } => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What happened, as documents name it.
 
-use hansa_settlement::{Change, Instant, Pos, Release};
+use hansa_settlement::{Change, CommissionChange, Instant, Pos, Release};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,22 @@ pub fn event_of(change: &Change, sender: Option<u32>, decided_at: i64, pos: Pos)
             at: *at,
             kind: "AUTHORISATION_END",
         }),
+        Change::Commission(change) => match change {
+            CommissionChange::Accrued(_) => message("CONVERSION"),
+            CommissionChange::Reduced { returned: true, .. } => message("CONVERSION_RETURN"),
+            CommissionChange::Locked { approved: true, .. } => message("CONVERSION_APPROVAL"),
+            CommissionChange::Locked { at, .. } | CommissionChange::Payable { at, .. } => {
+                Some(Event::Due {
+                    at: *at,
+                    kind: "COMMISSION_LOCK",
+                })
+            }
+            CommissionChange::Reduced { .. }
+            | CommissionChange::Reattributed { .. }
+            | CommissionChange::Invalidated { .. }
+            | CommissionChange::Held { .. }
+            | CommissionChange::Released { .. } => Some(Event::fact(decided_at)),
+        },
         Change::Opened { .. } | Change::Reinstated { .. } => Some(Event::fact(decided_at)),
         Change::Taken { .. }
         | Change::Repaid { .. }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use hansa_report::{AccountMap, LedgerDocument, LedgerExport, Posting};
 use hansa_settlement::{
-    Account, Instant,
+    Account, Instant, MerchantIx,
     finance::{Action, Party, PaymentState, adjustment_journal, payment_journal, prepaid_journal},
 };
 
@@ -157,7 +157,7 @@ fn document(
     let mut written = Vec::new();
     for (booking, micros) in postings.iter().filter(|(_, micros)| **micros != 0) {
         let merchant = match booking.account {
-            Account::Clearing(merchant) => Some(merchant),
+            Account::Clearing(merchant) | Account::CommissionReserve(merchant) => Some(merchant),
             Account::Bank
             | Account::Reserve
             | Account::ServiceFee
@@ -191,6 +191,7 @@ const fn number(account: Account) -> &'static str {
         Account::RedemptionFee => "4200",
         Account::Breakage => "4300",
         Account::Adjustments => "4900",
+        Account::CommissionReserve(_) => "2200",
     }
 }
 
@@ -201,6 +202,8 @@ fn check(source: &Source<'_>, posted: &[&Postings]) -> Result<(), HubError> {
         // Cash of an opening and its reserve come together, as in the cycle's totals.
         let account = match booking.account {
             Account::Bank => Account::Reserve,
+            // The cycle has the sum over all merchants.
+            Account::CommissionReserve(_) => Account::CommissionReserve(MerchantIx(0)),
             other => other,
         };
         *sums.entry(account).or_default() += micros;
@@ -212,6 +215,10 @@ fn check(source: &Source<'_>, posted: &[&Postings]) -> Result<(), HubError> {
         (Account::RedemptionFee, -hub.redemption_fee_micros),
         (Account::Breakage, -hub.breakage_micros),
         (Account::Adjustments, -hub.adjustment_micros),
+        (
+            Account::CommissionReserve(MerchantIx(0)),
+            -hub.commission_micros,
+        ),
     ]
     .into();
     let nets = source.cycle.nets().into_iter();

@@ -305,7 +305,8 @@ impl<'a> Reader<'a> {
                 ruling: ruled.ruling.clone(),
                 actor: Actor::new(&ruled.holder),
             },
-            F::Genesis(_)
+            F::CommissionsDecided(_)
+            | F::Genesis(_)
             | F::Programme(_)
             | F::Merchant(_)
             | F::Promotion(_)

@@ -3,6 +3,7 @@
 //! An entry is a batch with at least one message that was not decided before, or facts. Within a batch, in this
 //! order for each message: its id (REPLAYED, MODIFIED_REQUEST), its references, then the ledger's rules.
 
+mod commissions;
 mod members;
 
 use std::{collections::HashMap, sync::Arc};
@@ -18,10 +19,11 @@ use hansa_store::{CheckpointRow, EntryRow, EvidenceRow, Group, IdRow};
 use prost::Message as _;
 
 use super::{
-    BatchReply, Job, MemberView, Reply, View,
+    BatchReply, ConversionsView, Job, MemberView, Reply, View,
     ids::{Id, Known},
+    members::Packed,
     prefetch::Fetched,
-    resolve::{repeated, resolve},
+    resolve::{account, repeated, resolve, used_up},
     state::{FirstEntry, State},
 };
 use crate::{
@@ -62,6 +64,8 @@ pub enum Answer {
     Read(Box<dyn FnOnce(&View<'_>) + Send>),
     /// A member.
     Member(Reply<Option<MemberView>>, Box<Option<MemberView>>),
+    /// Conversions' accounts.
+    Conversions(Reply<ConversionsView>, ConversionsView),
 }
 
 /// A decided group.
@@ -133,6 +137,13 @@ impl<'a> Deciding<'a> {
                 evidence,
                 reply,
             } => self.facts_job(actor, build, evidence, reply),
+            Job::Commissions {
+                actor,
+                decided,
+                beside,
+                reply,
+            } => self.commissions(actor, decided, beside, reply),
+            Job::ReadConversions { accounts, reply } => self.read_conversions(&accounts, reply),
             Job::Enrol {
                 merchant,
                 slug,
@@ -326,17 +337,23 @@ impl<'a> Deciding<'a> {
         pos: Pos,
         effects: &mut Vec<u8>,
     ) -> Result<v1::Outcome, HubError> {
-        let number = known
-            // This group may have enrolled it a moment ago.
-            .or_else(|| self.state.references.get(merchant, &message.reference))
-            .or_else(|| {
-                // The cache may have dropped what this group fetched.
-                self.fetched
-                    .references
-                    .get(&(merchant, message.reference))
-                    .copied()
-            });
-        let resolved = resolve(merchant, message, number, |id| self.seen(merchant, id));
+        let member = || {
+            known
+                // This group may have enrolled it a moment ago.
+                .or_else(|| self.state.references.get(merchant, &message.reference))
+                .or_else(|| {
+                    // The cache may have dropped what this group fetched.
+                    self.fetched
+                        .references
+                        .get(&(merchant, message.reference))
+                        .copied()
+                })
+        };
+        let number = account(message, pos, member, |id| self.seen(merchant, id));
+        let resolved = resolve(merchant, message, number, |of, id| self.seen(of, id));
+        if let Some(conversion) = number.filter(|_| message.claim.is_some()) {
+            self.state.members.admit(Packed::unknown(conversion));
+        }
         let context = Context {
             decided_at: Instant(self.decided_at),
             pos,
@@ -349,6 +366,15 @@ impl<'a> Deciding<'a> {
         };
         for effect in &decision.effects {
             apply_global(&mut self.state.global, effect, pos);
+        }
+        self.note_parties(number, &decision.effects);
+        for (of, id) in used_up(merchant, message, &resolved, &decision.outcome) {
+            self.state.ids.claim(of, id, pos.0, || None);
+            self.group.ids.push(IdRow {
+                merchant: of,
+                id,
+                pos: pos.0,
+            });
         }
         let record = Recorded {
             index: pos.index(),

@@ -2,7 +2,8 @@
 //!
 //! It may answer *seen* for any id that it holds, and *new* only for an id above the smallest from which it is
 //! complete. All others are looked up in the store before the decision. Ids that are time-ordered, as recommended,
-//! therefore cost no look-up.
+//! therefore cost no look-up. Click ids and order references are kept with them; those are always looked up, which is one more query
+//! for a group that has conversions.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -11,6 +12,17 @@ use hashbrown::HashMap;
 
 /// A message id.
 pub type Id = [u8; 16];
+
+/// Under which number the click ids that a merchant's conversions used are kept: they are ids of a namespace of their own, so that
+/// one use of each is as certain as one outcome of a message id.
+pub const fn clicks_of(merchant: u32) -> u32 {
+    1 << 30 | merchant
+}
+
+/// The same for a merchant's order references, as [`crate::intake::name_hash`] makes ids of them.
+pub const fn orders_of(merchant: u32) -> u32 {
+    1 << 29 | merchant
+}
 
 /// What is known of an id without asking the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

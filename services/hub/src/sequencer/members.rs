@@ -46,6 +46,18 @@ pub struct Packed {
     pub data: PackedMember,
 }
 
+impl Packed {
+    /// Somebody of whom nothing is known yet.
+    pub fn unknown(member: u64) -> Self {
+        Self {
+            member,
+            applied_seq: 0,
+            next_due: None,
+            data: PackedMember::default(),
+        }
+    }
+}
+
 /// The cache.
 #[derive(Debug)]
 pub struct Members {

@@ -87,6 +87,17 @@ pub struct MemberView {
     pub now: i64,
 }
 
+/// Conversions' accounts as a reader sees them.
+#[derive(Debug)]
+pub struct ConversionsView {
+    /// The accounts, with everything that is due at `now` done to them.
+    pub accounts: Vec<Member>,
+    /// Number of entries that they have the effects of.
+    pub size: u64,
+    /// The hub's clock, microseconds.
+    pub now: i64,
+}
+
 /// Makes facts out of the state, or refuses. No facts means that nothing is to change.
 pub type BuildFacts = Box<dyn FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send>;
 
@@ -111,6 +122,24 @@ pub enum Job {
         evidence: Vec<EvidenceRow>,
         /// Answer.
         reply: Reply<Option<u64>>,
+    },
+    /// Decisions about conversions, answered with the entry's leaf.
+    Commissions {
+        /// Who asks.
+        actor: String,
+        /// What is decided.
+        decided: v1::CommissionsDecided,
+        /// Facts of the same entry.
+        beside: Vec<v1::Fact>,
+        /// Answer.
+        reply: Reply<Option<u64>>,
+    },
+    /// Conversions' accounts by their numbers; those of whom nothing is known are empty.
+    ReadConversions {
+        /// Numbers.
+        accounts: Vec<u64>,
+        /// Answer, in the order of the numbers.
+        reply: Reply<ConversionsView>,
     },
     /// Enrolment of members: hashed keys in, references out.
     Enrol {
@@ -160,6 +189,8 @@ impl Job {
         match self {
             Self::Batch { batch, .. } => batch.messages.len(),
             Self::Enrol { aliases, .. } => aliases.len(),
+            Self::Commissions { decided, .. } => decided.decisions.len(),
+            Self::ReadConversions { accounts, .. } => accounts.len(),
             _ => 1,
         }
     }
@@ -170,6 +201,8 @@ impl Job {
             Self::Batch { reply, .. } => drop(reply.send(Err(error))),
             Self::Facts { reply, .. } => drop(reply.send(Err(error))),
             Self::Enrol { reply, .. } => drop(reply.send(Err(error))),
+            Self::Commissions { reply, .. } => drop(reply.send(Err(error))),
+            Self::ReadConversions { reply, .. } => drop(reply.send(Err(error))),
             // Dropping the closure drops its answer: the reader sees that nobody is there.
             Self::Read(_) => {}
             Self::ReadMember { reply, .. } => drop(reply.send(Err(error))),
@@ -185,6 +218,8 @@ impl std::fmt::Debug for Job {
             Self::Batch { .. } => "Batch",
             Self::Facts { .. } => "Facts",
             Self::Enrol { .. } => "Enrol",
+            Self::Commissions { .. } => "Commissions",
+            Self::ReadConversions { .. } => "ReadConversions",
             Self::Read(_) => "Read",
             Self::ReadMember { .. } => "ReadMember",
             Self::SetClock { .. } => "SetClock",

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use hansa_settlement::{PackedMember, Pos};
+use hansa_settlement::{MemberId, PackedMember, Pos};
 use hansa_store::{MemberRow, Store, StoreError};
 
 use super::{
     Job,
-    ids::{Id, Known},
+    ids::{Id, Known, clicks_of, orders_of},
     members::Packed,
     references::Reference,
     state::State,
 };
+use crate::intake::{Action, Claimed, Prepared};
 
 /// What the store answered.
 #[derive(Debug, Default)]
@@ -56,6 +57,8 @@ pub struct Wanted {
     ids: Vec<(u32, Id)>,
     /// The former alone.
     own_ids: Vec<(u32, Id)>,
+    /// Of the latter, those of conversions: their accounts are needed.
+    conversions: Vec<(u32, Id)>,
     replayed: BTreeSet<u64>,
     references: Vec<(u32, Reference)>,
     members: BTreeSet<u64>,
@@ -77,10 +80,11 @@ impl Wanted {
                     }
                     for message in &batch.messages {
                         wanted.own_id(state, merchant, &message.id);
-                        if let Some(id) = message.action.original()
-                            && state.ids.look_up(merchant, id) == Known::AskStore
-                        {
-                            wanted.ids.push((merchant, *id));
+                        if let Some(id) = message.action.original() {
+                            wanted.original(state, merchant, message, id);
+                        }
+                        if let Some(claimed) = &message.claim {
+                            wanted.claim(state, merchant, claimed);
                         }
                     }
                     // Passes of their own: each look-up waits for memory, and only a short loop waits for several at once.
@@ -102,6 +106,17 @@ impl Wanted {
                     let member = state.references.get(*merchant, reference);
                     wanted.member(state, &mut asked, member, (*merchant, *reference));
                 }
+                Job::Commissions { decided, .. } => {
+                    for decision in &decided.decisions {
+                        let pos = Pos::new(decision.leaf_index, decision.entry_position);
+                        wanted.account(state, MemberId::of_conversion(pos).0);
+                    }
+                }
+                Job::ReadConversions { accounts, .. } => {
+                    for &account in accounts.iter() {
+                        wanted.account(state, account);
+                    }
+                }
                 Job::Enrol {
                     merchant, aliases, ..
                 } => wanted.aliases.push((*merchant, aliases.clone())),
@@ -114,6 +129,44 @@ impl Wanted {
         wanted.ids.sort_unstable();
         wanted.ids.dedup();
         wanted
+    }
+
+    /// Where an earlier message was decided, and the account of a conversion that is returned or approved.
+    fn original(&mut self, state: &State, merchant: u32, message: &Prepared, id: &Id) {
+        let concerns_conversion = matches!(
+            message.action,
+            Action::ConversionReturn { .. } | Action::ConversionApproval { .. }
+        );
+        match state.ids.look_up(merchant, id) {
+            Known::Seen(pos) if concerns_conversion => {
+                self.account(state, MemberId::of_conversion(Pos(pos)).0);
+            }
+            Known::Seen(_) | Known::New => {}
+            Known::AskStore => {
+                self.ids.push((merchant, *id));
+                if concerns_conversion {
+                    self.conversions.push((merchant, *id));
+                }
+            }
+        }
+    }
+
+    fn account(&mut self, state: &State, account: u64) {
+        if !state.members.contains(account) {
+            self.members.insert(account);
+        }
+    }
+
+    /// Whether a conversion's clicks and its order were used.
+    fn claim(&mut self, state: &State, merchant: u32, claimed: &Claimed) {
+        let clicks = claimed.touches.iter().map(|t| (clicks_of(merchant), t.id));
+        let order = (orders_of(merchant), claimed.order);
+        let first = claimed.recurs.map(|first| (merchant, first));
+        for (of, id) in clicks.chain([order]).chain(first) {
+            if state.ids.look_up(of, &id) == Known::AskStore {
+                self.ids.push((of, id));
+            }
+        }
     }
 
     fn own_id(&mut self, state: &State, merchant: u32, id: &Id) {
@@ -189,6 +242,12 @@ pub async fn fetch(
             .zip(found)
             .filter_map(|(key, pos)| Some((*key, pos?)));
         fetched.ids.extend(found);
+        let accounts = wanted.conversions.iter().filter_map(|key| {
+            let pos = fetched.ids.get(key)?;
+            Some(MemberId::of_conversion(Pos(*pos)).0)
+        });
+        let missing = accounts.filter(|account| !state.members.contains(*account));
+        wanted.members.extend(missing);
         let first = |key| fetched.ids.get(key).map(|pos| Pos(*pos).seq());
         fetched
             .replayed
@@ -237,12 +296,7 @@ pub async fn load(store: &Store, members: &[u64]) -> Result<Vec<Packed>, StoreEr
         .map(packed)
         .collect();
     let found: HashSet<u64> = rows.iter().map(|row| row.member).collect();
-    let none = |member: &u64| Packed {
-        member: *member,
-        applied_seq: 0,
-        next_due: None,
-        data: PackedMember::default(),
-    };
+    let none = |member: &u64| Packed::unknown(*member);
     rows.extend(
         members
             .iter()

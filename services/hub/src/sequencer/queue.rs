@@ -11,7 +11,7 @@ use std::sync::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BatchReply, Job, MemberView, Reply, View};
+use super::{BatchReply, ConversionsView, Job, MemberView, Reply, View};
 use crate::{
     error::{HubError, Reason},
     intake::PreparedBatch,
@@ -156,6 +156,30 @@ impl Sequencer {
             reply,
         })
         .await
+    }
+
+    /// Decides about conversions, with facts of the same entry beside it; answers the entry.
+    pub async fn commissions(
+        &self,
+        actor: String,
+        decided: v1::CommissionsDecided,
+        beside: Vec<v1::Fact>,
+    ) -> Result<u64, HubError> {
+        let leaf = self
+            .ask(|reply| Job::Commissions {
+                actor,
+                decided,
+                beside,
+                reply,
+            })
+            .await?;
+        leaf.ok_or_else(|| HubError::internal("decisions without an entry"))
+    }
+
+    /// Reads conversions' accounts, in the order asked for.
+    pub async fn conversions(&self, accounts: Vec<u64>) -> Result<ConversionsView, HubError> {
+        self.ask(|reply| Job::ReadConversions { accounts, reply })
+            .await
     }
 
     /// Enrols members.

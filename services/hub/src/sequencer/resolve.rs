@@ -2,19 +2,45 @@
 //! answered with. The sequencer and `hansa verify` share it; where they look things up is their own.
 
 use hansa_proto::v1;
-use hansa_settlement::{Body, Instant, MemberId, MerchantIx, Message, Pos};
+use hansa_settlement::{
+    Body, Instant, MemberId, MerchantIx, Message, Outcome, OutcomeCode, Pos, commission::Claim,
+};
 
-use super::ids::Id;
-use crate::intake::{Action, Prepared};
+use super::ids::{Id, clicks_of, orders_of};
+use crate::intake::{Action, Claimed, Prepared};
 
-/// The ledger's form of a message. `member` is the number that its reference means; `original` finds where the
-/// merchant's earlier messages were decided.
+/// The account that a message concerns: the member that its reference means, or a conversion's. `original` finds where the
+/// merchant's earlier messages were decided. A return or an approval of a message that is no conversion finds an account that
+/// nothing was ever put into.
+pub fn account(
+    message: &Prepared,
+    pos: Pos,
+    member: impl FnOnce() -> Option<u64>,
+    original: impl Fn(&Id) -> Option<Pos>,
+) -> Option<u64> {
+    match &message.action {
+        Action::Conversion => Some(MemberId::of_conversion(pos).0),
+        Action::ConversionReturn { original: id, .. }
+        | Action::ConversionApproval { original: id } => {
+            original(id).map(|pos| MemberId::of_conversion(pos).0)
+        }
+        Action::Accrual { .. }
+        | Action::Reversal { .. }
+        | Action::Authorisation { .. }
+        | Action::Capture { .. }
+        | Action::Void { .. }
+        | Action::Refund { .. } => member(),
+    }
+}
+
+/// The ledger's form of a message. `member` is the account that it concerns; `used` finds, in a namespace of ids, where one was used.
 pub fn resolve(
     merchant: u32,
     message: &Prepared,
     member: Option<u64>,
-    original: impl Fn(&Id) -> Option<Pos>,
+    used: impl Fn(u32, &Id) -> Option<Pos>,
 ) -> Message {
+    let original = |id: &Id| used(merchant, id);
     let body = match &message.action {
         Action::Accrual {
             currency,
@@ -52,6 +78,36 @@ pub fn resolve(
             capture: original(id),
             points: *points,
         },
+        Action::Conversion => Body::Conversion,
+        Action::ConversionReturn {
+            currency,
+            amount,
+            reason,
+            reference,
+            ..
+        } => Body::ConversionReturn {
+            currency: *currency,
+            amount_micros: *amount,
+            reason: *reason,
+            reference: *reference,
+        },
+        Action::ConversionApproval { .. } => Body::ConversionApproval,
+    };
+    let claim = |claimed: &Claimed| {
+        let touches = claimed.touches.iter();
+        Box::new(Claim {
+            currency: claimed.currency,
+            amount_micros: claimed.amount,
+            country: claimed.country.clone(),
+            category: claimed.category.clone(),
+            touches: touches
+                .map(|touch| (*touch, used(clicks_of(merchant), &touch.id)))
+                .collect(),
+            forged: claimed.forged,
+            code: claimed.code.clone(),
+            order_known: used(orders_of(merchant), &claimed.order).is_some(),
+            recurs: claimed.recurs.map(|first| original(&first)),
+        })
     };
     Message {
         sender: MerchantIx(merchant),
@@ -59,7 +115,32 @@ pub fn resolve(
         event_time: Instant(message.event_time),
         member: member.map(MemberId),
         body,
+        claim: message.claim.as_deref().map(claim),
     }
+}
+
+/// The ids that an accepted conversion uses up, each with its namespace: its order reference, and the click that it is attributed to
+/// unless an earlier conversion, of which it recurs, has it.
+pub fn used_up(
+    merchant: u32,
+    message: &Prepared,
+    decided: &Message,
+    outcome: &Outcome,
+) -> Vec<(u32, Id)> {
+    let (Some(claimed), Some(claim)) = (&message.claim, &decided.claim) else {
+        return Vec::new();
+    };
+    if outcome.code != OutcomeCode::Accepted {
+        return Vec::new();
+    }
+    let click = outcome
+        .touch
+        .and_then(|place| claim.touches.get(usize::from(place)))
+        .filter(|(_, used)| used.is_none())
+        .map(|(touch, _)| (clicks_of(merchant), touch.id));
+    std::iter::once((orders_of(merchant), claimed.order))
+        .chain(click)
+        .collect()
 }
 
 /// The outcome of a message whose id was decided at `first` with `outcome`.

@@ -99,6 +99,7 @@ pub(super) fn hub_position(totals: &CycleTotals) -> Result<v1::HubPosition, HubE
         redemption_fee_micros: wire(totals.hub.redemption_fee_micros)?,
         breakage_micros: wire(totals.hub.breakage_micros)?,
         adjustment_micros: wire(totals.hub.adjustment_micros)?,
+        commission_micros: wire(totals.hub.commission_micros)?,
     })
 }
 

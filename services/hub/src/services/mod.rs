@@ -1,5 +1,6 @@
 //! The gRPC services: a file per service, each handler small. What they share is [`Shared`].
 
+pub mod affiliates;
 pub mod alliance;
 pub mod clock;
 pub mod cycles;

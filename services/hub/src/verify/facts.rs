@@ -1,7 +1,7 @@
 //! Facts of the hub, validated again where they stand.
 
 use hansa_proto::v1;
-use hansa_settlement::{CycleState, Instant, Pos, due};
+use hansa_settlement::{Context, CycleState, Instant, Pos, decide_commission_fact, due};
 use ring::digest::{SHA256, digest};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     source::Item,
 };
 use crate::{
+    commissions,
     convert::{cycle_no, cycle_number, micros},
     facts,
     registry::Owner,
@@ -70,6 +71,9 @@ impl Fold {
                 Some(F::CycleClosed(closed)) => self.check_closed(closed)?,
                 Some(F::PaymentsSubmitted(submitted)) => self.check_payment_file(submitted)?,
                 Some(F::AdvanceTo(advance)) if alone => self.advance(item, advance, &mut made)?,
+                Some(F::CommissionsDecided(decided)) => {
+                    self.commissions(item, decided, &mut made)?;
+                }
                 Some(F::AdvanceTo(_)) => {
                     return Err(Mismatch::new("due work", "beside other facts", "alone"));
                 }
@@ -226,6 +230,30 @@ impl Fold {
                 return Err(Mismatch::new("due work", recorded, recomputed).of_message(index));
             }
             self.due_work(number, pos, effects, &mut made.effects)?;
+        }
+        Ok(())
+    }
+
+    /// Decides again what was decided about conversions.
+    fn commissions(
+        &mut self,
+        item: &Item,
+        decided: &v1::CommissionsDecided,
+        made: &mut Made,
+    ) -> Result<(), Mismatch> {
+        let broken = |why: &dyn std::fmt::Display| {
+            Mismatch::new("decisions about conversions", "in the log", why)
+        };
+        let decisions = commissions::read(decided).map_err(|refusal| broken(&refusal))?;
+        for (index, (account, fact)) in (0..).zip(decisions) {
+            let context = Context {
+                decided_at: Instant(item.decided_at),
+                pos: Pos::new(item.seq, index),
+            };
+            let mut member = self.member(Some(account.0))?;
+            let effects = decide_commission_fact(&self.global, &mut member, &context, &fact)
+                .map_err(|refusal| broken(&refusal).of_message(index))?;
+            self.decided(account.0, &member, context.pos, effects, &mut made.effects)?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ use crate::{
         group::kind,
         ids::Id,
         references::Reference,
-        resolve::{repeated, resolve},
+        resolve::{account, repeated, resolve, used_up},
         state::ReplayCache,
     },
 };
@@ -140,7 +140,7 @@ impl Fold {
             let most = format!("at most {MAX_BATCH_BYTES} bytes");
             return Err(Mismatch::new("the size of the batch", recorded, most));
         }
-        let messages = intake::decode(&envelope.payload)
+        let messages = intake::decode(&envelope.payload, merchant, &self.registry)
             .map_err(|error| Mismatch::new("the batch", error, "messages in order"))?;
         Ok(Opened::Batch { merchant, messages })
     }
@@ -273,10 +273,10 @@ impl Fold {
         pos: Pos,
         effects: &mut Vec<u8>,
     ) -> Result<v1::Outcome, Mismatch> {
-        let number = self.references.get(&(merchant, message.reference)).copied();
-        let resolved = resolve(merchant, message, number, |id| {
-            self.ids.get(&(merchant, *id)).map(|pos| Pos(*pos))
-        });
+        let used = |of, id: &Id| self.ids.get(&(of, *id)).map(|pos| Pos(*pos));
+        let member = || self.references.get(&(merchant, message.reference)).copied();
+        let number = account(message, pos, member, |id| used(merchant, id));
+        let resolved = resolve(merchant, message, number, used);
         let mut member = self.member(number)?;
         let context = Context {
             decided_at: Instant(item.decided_at),
@@ -285,6 +285,9 @@ impl Fold {
         let decision = decide_mut(&self.global, &mut member, &context, &resolved);
         for effect in &decision.effects {
             apply_global(&mut self.global, effect, pos);
+        }
+        for (of, id) in used_up(merchant, message, &resolved, &decision.outcome) {
+            self.ids.insert((of, id), pos.0);
         }
         if let Some(number) = number
             && !decision.effects.is_empty()
@@ -306,6 +309,23 @@ impl Fold {
                 .get(number)
                 .map_err(|error| Mismatch::new(format!("member {number}"), "named", error)),
         }
+    }
+
+    /// Keeps what a fact made of an account, and records it.
+    pub(super) fn decided(
+        &mut self,
+        number: u64,
+        member: &Member,
+        pos: Pos,
+        effects: Vec<Effect>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Mismatch> {
+        for effect in &effects {
+            apply_global(&mut self.global, effect, pos);
+        }
+        self.members.put(number, pos.seq(), member)?;
+        record(bytes, pos, number, effects);
+        Ok(())
     }
 
     /// Applies due work to a member and records it.

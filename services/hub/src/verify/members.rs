@@ -1,10 +1,10 @@
 //! All members in memory, packed, with what is due of each; and the comparison with the stored projection.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context as _;
 use hansa_client::keys::hex;
-use hansa_settlement::{Global, Instant, Member};
+use hansa_settlement::{Global, Instant, Member, MemberId};
 use hansa_store::Store;
 use ring::digest::{SHA256, digest};
 
@@ -27,11 +27,27 @@ struct Slot {
     next_due: i64,
 }
 
+impl Slot {
+    fn unknown() -> Self {
+        Self {
+            data: Box::default(),
+            changed: NEVER,
+            next_due: i64::MAX,
+        }
+    }
+}
+
+fn is_conversion(number: u64) -> bool {
+    MemberId(number).conversion().is_some()
+}
+
 /// All members. Costs about 60 bytes a member beside its packed bytes.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     /// By number, from 1.
     slots: Vec<Slot>,
+    /// Conversions' accounts, by number.
+    conversions: BTreeMap<u64, Slot>,
     due: BTreeSet<(i64, u64)>,
     stored: Option<Projection>,
     buffer: Vec<u8>,
@@ -157,11 +173,7 @@ impl Members {
 
     /// The next number is given away.
     pub(super) fn add(&mut self) {
-        self.slots.push(Slot {
-            data: Box::default(),
-            changed: NEVER,
-            next_due: i64::MAX,
-        });
+        self.slots.push(Slot::unknown());
     }
 
     fn index(number: u64) -> Option<usize> {
@@ -170,6 +182,12 @@ impl Members {
 
     /// A member's state.
     pub(super) fn get(&self, number: u64) -> anyhow::Result<Member> {
+        if is_conversion(number) {
+            return match self.conversions.get(&number) {
+                Some(slot) => Ok(Member::decode(&slot.data)?),
+                None => Ok(Member::default()),
+            };
+        }
         let slot = Self::index(number).and_then(|at| self.slots.get(at));
         match slot {
             Some(slot) if slot.changed != NEVER => Ok(Member::decode(&slot.data)?),
@@ -180,7 +198,12 @@ impl Members {
 
     /// Entry `seq` changed a member.
     pub(super) fn put(&mut self, number: u64, seq: u64, member: &Member) -> Result<(), Mismatch> {
-        let Some(slot) = Self::index(number).and_then(|at| self.slots.get_mut(at)) else {
+        let slot = if is_conversion(number) {
+            Some(self.conversions.entry(number).or_insert_with(Slot::unknown))
+        } else {
+            Self::index(number).and_then(|at| self.slots.get_mut(at))
+        };
+        let Some(slot) = slot else {
             return Ok(());
         };
         if slot.changed != seq
@@ -265,7 +288,11 @@ impl Members {
         let Some(stored) = &mut self.stored else {
             return Ok(None);
         };
-        for (number, slot) in (1..).zip(&self.slots) {
+        let conversions = self
+            .conversions
+            .iter()
+            .map(|(number, slot)| (*number, slot));
+        for (number, slot) in (1..).zip(&self.slots).chain(conversions) {
             stored.member(number, slot, size)?;
         }
         let left = stored.rows.iter().filter(|(_, row)| !row.compared);
@@ -297,7 +324,7 @@ impl Members {
     pub(super) fn add_up(&self, global: &Global) -> Result<(), Failure> {
         let mut lots = std::collections::BTreeMap::new();
         let mut dues: i64 = 0;
-        for number in 1..=self.len() {
+        for number in (1..=self.len()).chain(self.conversions.keys().copied()) {
             let member = self.get(number).context("a member's own state")?;
             dues += member.dues().count() as i64;
             for lot in member.lots() {

@@ -285,7 +285,7 @@ impl Forge {
         };
         let payload = Bytes::from(batch.encode_to_vec());
         let envelope = dsse::sign(BATCH_PAYLOAD_TYPE, payload.clone(), &self.keys[slug]);
-        let prepared = intake::decode(&payload).unwrap();
+        let prepared = intake::decode(&payload, merchant, &self.registry).unwrap();
         let (seq, before) = (self.seq(), self.ids.len());
         let (mut outcomes, mut effects) = (Vec::new(), Vec::new());
         for (index, message) in (0..).zip(&prepared) {
@@ -296,8 +296,8 @@ impl Forge {
                 continue;
             }
             let number = self.references.get(&(merchant, message.reference)).copied();
-            let resolved = resolve(merchant, message, number, |id| {
-                self.ids.get(&(merchant, *id)).map(|first| first.pos)
+            let resolved = resolve(merchant, message, number, |of, id| {
+                self.ids.get(&(of, *id)).map(|first| first.pos)
             });
             let mut nobody = PackedMember::new(Vec::new());
             let member = match number {

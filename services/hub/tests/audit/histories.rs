@@ -294,6 +294,7 @@ fn merchant(
         state: state.into(),
         roles,
         contract: deal.map(contract),
+        ..v1::Merchant::default()
     }
 }
 

@@ -63,6 +63,7 @@ fn merchant(slug: &str, contract: v1::Contract) -> v1::Merchant {
         state: v1::MerchantState::Active.into(),
         roles: Vec::new(),
         contract: Some(contract),
+        ..v1::Merchant::default()
     }
 }
 

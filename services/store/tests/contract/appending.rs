@@ -1,6 +1,8 @@
 //! The commit: all of a group or nothing, in its order.
 
-use hansa_store::{AliasRow, CheckpointRow, Group, IdRow, ReferenceRow, Store, StoreError};
+use hansa_store::{
+    AliasRow, CheckpointRow, Group, IdRow, PartyRow, ReferenceRow, Store, StoreError,
+};
 
 use crate::fixture::{Database, both, entry, group, id};
 
@@ -25,6 +27,10 @@ async fn a_group_is_read_back_as_it_was_written(database: Database) {
         hash: id(99),
         member: 5,
     }];
+    // Twice, as an attribution that goes back to somebody is.
+    first.parties = [(3, 5), (4, 5), (3, 9), (3, 5)]
+        .map(|(participant, pos)| PartyRow { participant, pos })
+        .into();
     first.checkpoint = Some(CheckpointRow {
         tree_size: 4,
         note: "four".into(),
@@ -51,6 +57,10 @@ async fn a_group_is_read_back_as_it_was_written(database: Database) {
         store.resolve_aliases(&[id(99), id(98)]).await.unwrap(),
         [Some(5), None]
     );
+    assert_eq!(store.conversions_of(3, u64::MAX, 10).await.unwrap(), [9, 5]);
+    assert_eq!(store.conversions_of(3, 9, 10).await.unwrap(), [5]);
+    assert_eq!(store.conversions_of(3, u64::MAX, 1).await.unwrap(), [9]);
+    assert_eq!(store.conversions_of(5, u64::MAX, 10).await.unwrap(), []);
     assert_eq!(store.checkpoint(4).await.unwrap(), first.checkpoint);
     let both = store.checkpoints(1, 10).await.unwrap();
     assert_eq!(both.iter().map(|c| c.tree_size).collect::<Vec<_>>(), [4, 5]);

@@ -128,5 +128,6 @@ pub(super) fn merchant(slug: &str) -> v1::Merchant {
             authorisation_ttl_seconds: 7 * 86_400,
             ..v1::Contract::default()
         }),
+        ..v1::Merchant::default()
     }
 }

@@ -46,6 +46,10 @@ impl Planned {
             (Kind::RedemptionCapture, _) => draft.redemption_capture(original, points),
             (Kind::RedemptionVoid, _) => draft.redemption_void(original),
             (Kind::RedemptionRefund, _) => draft.redemption_refund(original, points),
+            // No row has one of these kinds.
+            (Kind::Conversion | Kind::ConversionReturn | Kind::ConversionApproval, _) => {
+                Err(MessageError::Invalid(Vec::new()))
+            }
         }
     }
 }
@@ -57,6 +61,7 @@ const fn original_kind(kind: Kind) -> Option<Kind> {
         Kind::AccrualReversal => Some(Kind::Accrual),
         Kind::RedemptionCapture | Kind::RedemptionVoid => Some(Kind::RedemptionAuthorisation),
         Kind::RedemptionRefund => Some(Kind::RedemptionCapture),
+        Kind::Conversion | Kind::ConversionReturn | Kind::ConversionApproval => None,
     }
 }
 

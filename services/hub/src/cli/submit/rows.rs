@@ -311,6 +311,10 @@ const fn shape(kind: Kind) -> Shape {
         Kind::RedemptionAuthorisation => (false, Points::Needed, false),
         Kind::RedemptionCapture | Kind::RedemptionRefund => (false, Points::Needed, true),
         Kind::RedemptionVoid => (false, Points::None, true),
+        // Not in the list of kinds that a file may have.
+        Kind::Conversion | Kind::ConversionReturn | Kind::ConversionApproval => {
+            (false, Points::None, false)
+        }
     };
     Shape {
         amount,

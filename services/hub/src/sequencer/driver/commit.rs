@@ -109,6 +109,7 @@ impl Driver<'_> {
                 Answer::Enrol(reply, references) => drop(reply.send(Ok(references))),
                 Answer::Read(read) => read(&state.view(self.clock, duplicates)),
                 Answer::Member(reply, view) => drop(reply.send(Ok(*view))),
+                Answer::Conversions(reply, view) => drop(reply.send(Ok(view))),
             }
         }
         state.frontier = decided.extension.into_frontier();

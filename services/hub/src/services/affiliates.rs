@@ -1,0 +1,372 @@
+//! `AffiliateService`: conversions and commissions, as merchants, affiliates, their managers and operators see them.
+//!
+//! An account comes from the sequencer, as of one entry; what only the message says (its id, the order reference) from the log. Nobody learns
+//! of somebody else's: a merchant sees what it sent, an affiliate what is attributed to it, with its own touches only.
+
+use std::collections::HashMap;
+
+use hansa_proto::v1::{self, affiliate_service_server::AffiliateService, message::Body};
+use hansa_settlement::{
+    Commission, CommissionReason, Global, MemberId, MerchantIx, Pos,
+    commission::{CommissionState, FLAGS, TouchKind},
+    finance::{Party, PaymentState},
+};
+use prost::Message as _;
+use tonic::Request;
+
+use super::{Answer, Api, ok, page};
+use crate::{
+    auth::Caller,
+    commissions,
+    convert::{cycle_number, timestamp},
+    error::HubError,
+    registry::Registry,
+    sequencer::{View, group::first_entry},
+};
+
+/// Conversions of a page at most: each needs its entry of the log.
+const MAX_PAGE: i32 = 200;
+
+/// Longest note. Unit: bytes.
+const MAX_NOTE: usize = 1_000;
+
+/// Who looks, as far as it matters for what is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Viewer {
+    /// An operator, or a manager with the affiliate in its book.
+    Operator,
+    /// A merchant or an affiliate.
+    Participant(MerchantIx),
+}
+
+impl Viewer {
+    fn of(caller: &Caller) -> Self {
+        match caller {
+            Caller::Operator { .. } => Self::Operator,
+            Caller::Merchant { index, .. } => Self::Participant(MerchantIx(*index)),
+        }
+    }
+
+    fn may_see(self, commission: &Commission) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Participant(own) => {
+                own == commission.conversion.merchant || own == commission.attribution.affiliate
+            }
+        }
+    }
+}
+
+/// A name that the manager's own book has; any for other operators.
+fn in_book(caller: &Caller, view: &View<'_>, participant: MerchantIx) -> Result<(), HubError> {
+    let Some(manager) = caller.book() else {
+        return Ok(());
+    };
+    let profile = view.global.affiliates().profile(participant);
+    match profile.filter(|profile| profile.manager == manager) {
+        Some(_) => Ok(()),
+        // Whether it exists is nobody's business either.
+        None => Err(HubError::not_found(
+            "an affiliate of this name in your book",
+        )),
+    }
+}
+
+impl Api {
+    /// Whose conversions a caller asks for.
+    async fn participant(&self, caller: &Caller, asked: &str) -> Result<MerchantIx, HubError> {
+        if let Caller::Merchant { slug, index } = caller {
+            if asked.is_empty() || asked == slug {
+                return Ok(MerchantIx(*index));
+            }
+            return Err(HubError::permission_denied(
+                "a participant sees its own conversions only; leave participant_id empty",
+            ));
+        }
+        let (caller, asked) = (caller.clone(), asked.to_owned());
+        self.read(move |view| {
+            let known = view.registry.merchant(&asked).map(MerchantIx);
+            let known =
+                known.ok_or_else(|| HubError::not_found(format!("participant \"{asked}\"")))?;
+            in_book(&caller, view, known)?;
+            Ok(known)
+        })
+        .await
+    }
+
+    /// The messages at these places.
+    async fn conversions_at(&self, positions: &[Pos]) -> Result<Vec<v1::Message>, HubError> {
+        let mut entries: HashMap<u64, Vec<bytes::Bytes>> = HashMap::new();
+        let mut messages = Vec::with_capacity(positions.len());
+        for pos in positions {
+            let missing = || HubError::internal(format!("no message at {pos:?}"));
+            if !entries.contains_key(&pos.seq()) {
+                let row = self.0.store.entry(pos.seq()).await?.ok_or_else(missing)?;
+                entries.insert(pos.seq(), first_entry(&row)?.elements);
+            }
+            let element = entries
+                .get(&pos.seq())
+                .and_then(|elements| elements.get(pos.index() as usize));
+            let bytes = element.ok_or_else(missing)?.clone();
+            messages.push(v1::Message::decode(bytes).map_err(HubError::internal)?);
+        }
+        Ok(messages)
+    }
+
+    /// The records at these places that the viewer may see, in their order; and how much of the log they have.
+    async fn records(
+        &self,
+        viewer: Viewer,
+        positions: &[Pos],
+    ) -> Result<(Vec<v1::ConversionRecord>, u64), HubError> {
+        let accounts = positions.iter().map(|pos| MemberId::of_conversion(*pos).0);
+        let read = self.0.sequencer.conversions(accounts.collect()).await?;
+        let accounts: Vec<Commission> = read
+            .accounts
+            .iter()
+            .filter_map(|account| account.commission())
+            .filter(|commission| viewer.may_see(commission))
+            .cloned()
+            .collect();
+        let places: Vec<Pos> = accounts.iter().map(|commission| commission.pos).collect();
+        let messages = self.conversions_at(&places).await?;
+        let told = accounts.into_iter().zip(messages);
+        let records = self
+            .read(move |view| {
+                told.map(|(commission, message)| record(view, viewer, &commission, &message))
+                    .collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok((records, read.size))
+    }
+}
+
+fn state(global: &Global, commission: &Commission) -> v1::CommissionState {
+    match commission.state {
+        CommissionState::Accrued => v1::CommissionState::Accrued,
+        CommissionState::Locked => v1::CommissionState::Locked,
+        CommissionState::Reversed => v1::CommissionState::Reversed,
+        CommissionState::Payable => {
+            let payee = Party::Merchant(commission.attribution.affiliate);
+            // What stays below the smallest payment is brought forward: a later payment has it in it.
+            let paid = global.finance().payments().iter().any(|payment| {
+                payment.payee == payee
+                    && commission
+                        .payable_in
+                        .is_some_and(|cycle| payment.cycle >= cycle)
+                    && payment.state == PaymentState::Settled
+            });
+            if paid {
+                v1::CommissionState::Paid
+            } else {
+                v1::CommissionState::Payable
+            }
+        }
+    }
+}
+
+/// The wire's name of a reason.
+pub fn reason(reason: CommissionReason) -> v1::CommissionReason {
+    use v1::CommissionReason as W;
+    match reason {
+        CommissionReason::ItemReturned => W::ItemReturned,
+        CommissionReason::OrderCancelled => W::OrderCancelled,
+        CommissionReason::OrderUpdated => W::OrderUpdated,
+        CommissionReason::DuplicateOrder => W::DuplicateOrder,
+        CommissionReason::OutOfStock => W::OutOfStock,
+        CommissionReason::PaymentFailed => W::PaymentFailed,
+        CommissionReason::TermsViolation => W::TermsViolation,
+        CommissionReason::TrackingError => W::TrackingError,
+        CommissionReason::TouchInvalidated => W::TouchInvalidated,
+        CommissionReason::FraudConfirmed => W::FraudConfirmed,
+    }
+}
+
+fn touches(
+    registry: &Registry,
+    viewer: Viewer,
+    commission: &Commission,
+) -> Vec<v1::ConversionTouch> {
+    let conversion = &commission.conversion;
+    let own = |affiliate: MerchantIx| match viewer {
+        Viewer::Operator => true,
+        Viewer::Participant(ix) => ix == conversion.merchant || ix == affiliate,
+    };
+    let shown = conversion.touches.iter().enumerate();
+    shown
+        .filter(|(_, touch)| own(touch.affiliate))
+        .map(|(place, touch)| v1::ConversionTouch {
+            touch_id: touch.id.to_vec(),
+            affiliate_id: registry.slug(touch.affiliate.0).to_owned(),
+            site_number: touch.site,
+            touch_time: Some(timestamp(touch.at.0)),
+            view: touch.kind == TouchKind::View,
+            flags: FLAGS
+                .iter()
+                .filter(|(bit, _)| touch.flags & bit != 0)
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
+            invalid: commission
+                .invalid
+                .iter()
+                .any(|at| usize::from(*at) == place),
+            attributed: commission
+                .attribution
+                .touch
+                .is_some_and(|at| usize::from(at) == place),
+        })
+        .collect()
+}
+
+fn record(
+    view: &View<'_>,
+    viewer: Viewer,
+    commission: &Commission,
+    message: &v1::Message,
+) -> Result<v1::ConversionRecord, HubError> {
+    let Some(Body::Conversion(said)) = &message.body else {
+        let text = format!("the message at {:?} is no conversion", commission.pos);
+        return Err(HubError::internal(text));
+    };
+    let (global, registry) = (view.global, view.registry);
+    let (conversion, attribution) = (&commission.conversion, &commission.attribution);
+    let money = |micros: i64| {
+        Some(v1::Money {
+            currency_code: global.currency().as_str().to_owned(),
+            micros,
+        })
+    };
+    let locks = conversion.locks_at != hansa_settlement::Instant::NEVER;
+    Ok(v1::ConversionRecord {
+        leaf_index: commission.pos.seq(),
+        entry_position: commission.pos.index(),
+        message_id: message.message_id.clone(),
+        merchant_id: registry.slug(conversion.merchant.0).to_owned(),
+        order_reference: said.order_reference.clone(),
+        event_time: Some(timestamp(conversion.event_time.0)),
+        amount: money(conversion.amount_micros),
+        returned_amount: money(commission.returned_micros),
+        affiliate_id: registry.slug(attribution.affiliate.0).to_owned(),
+        site_number: attribution.site,
+        share_bps: attribution.pay.share_bps,
+        fixed: money(attribution.pay.fixed_micros),
+        terms_version: conversion.version + 1,
+        rate_row: attribution.row,
+        commission: money(commission.micros),
+        state: state(global, commission).into(),
+        locks_at: locks.then(|| timestamp(conversion.locks_at.0)),
+        held_by_flags: commission.holds.clone(),
+        reason: commission
+            .reason
+            .map_or(v1::CommissionReason::Unspecified, reason)
+            .into(),
+        recurring: conversion.recurring,
+        country_code: conversion.country.clone(),
+        category: conversion.category.clone(),
+        payable_in_cycle: commission.payable_in.map_or(0, cycle_number),
+        touches: touches(registry, viewer, commission),
+    })
+}
+
+#[tonic::async_trait]
+impl AffiliateService for Api {
+    async fn list_conversions(
+        &self,
+        request: Request<v1::ListConversionsRequest>,
+    ) -> Answer<v1::ListConversionsResponse> {
+        let caller = self.caller(&request)?;
+        let asked = request.into_inner();
+        let participant = self.participant(&caller, &asked.participant_id).await?;
+        let size = page::size(asked.page_size, 50)?;
+        if asked.page_size > MAX_PAGE {
+            return Err(
+                HubError::field("page_size", "OUT_OF_RANGE", "1 to 200, or 0 for 50").into(),
+            );
+        }
+        let what = format!("conversions of {}", participant.0);
+        let before = match page::start(&asked.page_token, &what)? {
+            0 => u64::MAX,
+            before => before,
+        };
+        let limit = u32::try_from(size).unwrap_or(u32::MAX);
+        let positions = self
+            .0
+            .store
+            .conversions_of(participant.0, before, limit)
+            .await
+            .map_err(HubError::from)?;
+        let more = positions.len() == size;
+        let next_page_token = positions
+            .last()
+            .filter(|_| more)
+            .map(|last| page::token(&what, *last))
+            .unwrap_or_default();
+        let positions: Vec<Pos> = positions.into_iter().map(Pos).collect();
+        // A manager sees the affiliate's page as the affiliate does, but for its touches.
+        let (mut conversions, as_of_tree_size) =
+            self.records(Viewer::of(&caller), &positions).await?;
+        if caller.book().is_some() {
+            let registry = self.0.registry.get();
+            let slug = registry.slug(participant.0);
+            conversions.retain(|conversion| conversion.affiliate_id == slug);
+        }
+        ok(v1::ListConversionsResponse {
+            conversions,
+            next_page_token,
+            as_of_tree_size,
+        })
+    }
+
+    async fn get_conversion(
+        &self,
+        request: Request<v1::GetConversionRequest>,
+    ) -> Answer<v1::GetConversionResponse> {
+        let caller = self.caller(&request)?;
+        let asked = request.into_inner();
+        let pos = commissions::place(asked.leaf_index, asked.entry_position)?;
+        let (records, _) = self.records(Viewer::of(&caller), &[pos]).await?;
+        let found = records.into_iter().next();
+        let found =
+            found.ok_or_else(|| HubError::not_found("a conversion of yours at this place"))?;
+        if caller.book().is_some() {
+            self.participant(&caller, &found.affiliate_id).await?;
+        }
+        ok(v1::GetConversionResponse {
+            conversion: Some(found),
+        })
+    }
+
+    async fn decide_commissions(
+        &self,
+        request: Request<v1::DecideCommissionsRequest>,
+    ) -> Answer<v1::DecideCommissionsResponse> {
+        let caller = self.caller(&request)?;
+        caller.administrator()?;
+        let asked = request.into_inner();
+        if asked.note.trim().is_empty() || asked.note.len() > MAX_NOTE {
+            let text = "say why, in 1 to 1 000 bytes";
+            return Err(HubError::field("note", "REQUIRED", text).into());
+        }
+        let decided = v1::CommissionsDecided {
+            decisions: asked.decisions,
+            note: asked.note,
+        };
+        // All violations before anything queues.
+        commissions::read(&decided)?;
+        let leaf = self
+            .0
+            .sequencer
+            .commissions(caller.actor(), decided, Vec::new())
+            .await?;
+        ok(v1::DecideCommissionsResponse { leaf_index: leaf })
+    }
+
+    async fn get_commission_statement(
+        &self,
+        request: Request<v1::GetCommissionStatementRequest>,
+    ) -> Answer<v1::GetCommissionStatementResponse> {
+        let caller = self.caller(&request)?;
+        let _ = (caller, request);
+        Err(HubError::not_found("commission statements").into())
+    }
+}
