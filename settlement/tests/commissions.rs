@@ -131,6 +131,7 @@ fn converted(world: &mut World, time: &str, claim: Claim) -> Pos {
 }
 
 fn refused(world: &mut World, time: &str, claim: Claim, code: OutcomeCode) {
+    world.cut_until(at(time));
     let lines = world.global.open_cycle().lines.clone();
     let (pos, outcome) = convert(world, time, claim);
     assert_eq!(

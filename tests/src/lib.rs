@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod affiliate;
 pub mod alliance;
 pub mod bank;
 pub mod binary;

@@ -60,7 +60,13 @@ async fn a_group_is_read_back_as_it_was_written(database: Database) {
     assert_eq!(store.conversions_of(3, u64::MAX, 10).await.unwrap(), [9, 5]);
     assert_eq!(store.conversions_of(3, 9, 10).await.unwrap(), [5]);
     assert_eq!(store.conversions_of(3, u64::MAX, 1).await.unwrap(), [9]);
-    assert_eq!(store.conversions_of(5, u64::MAX, 10).await.unwrap(), []);
+    assert!(
+        store
+            .conversions_of(5, u64::MAX, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(store.checkpoint(4).await.unwrap(), first.checkpoint);
     let both = store.checkpoints(1, 10).await.unwrap();
     assert_eq!(both.iter().map(|c| c.tree_size).collect::<Vec<_>>(), [4, 5]);
