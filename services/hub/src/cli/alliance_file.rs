@@ -5,6 +5,7 @@
 //! fills in the hub's defaults: what the file leaves out stays as it is in the alliance, or gets the default when
 //! it is new. `deploy/alliance.example.toml` shows every key.
 
+mod affiliate;
 mod bank;
 mod programme;
 mod terms;
@@ -22,6 +23,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+use affiliate::AffiliateTable;
 use programme::ProgrammeTable;
 use terms::TermsTable;
 use values::{At, Bps, Exact};
@@ -75,6 +77,8 @@ pub struct AllianceFile {
     #[serde(default)]
     merchant: Tables<TermsTable>,
     #[serde(default)]
+    affiliate: Tables<AffiliateTable>,
+    #[serde(default)]
     promotion: Tables<PromotionTable>,
 }
 
@@ -90,7 +94,9 @@ impl AllianceFile {
             return Err(contradiction("default", text));
         }
         let merchants = file.merchant.ids(|table| table.id.as_deref());
-        check_ids("merchant", merchants)?;
+        let affiliates = file.affiliate.ids(|table| table.id.as_deref());
+        // Both are participants: one name is one of them.
+        check_ids("merchant", merchants.chain(affiliates))?;
         let promotions = file.promotion.ids(|table| table.id.as_deref());
         check_ids("promotion", promotions)?;
         Ok(file)
@@ -106,10 +112,14 @@ impl AllianceFile {
             .as_ref()
             .map(ProgrammeTable::programme)
             .transpose()?;
-        let merchants = self
+        let mut merchants = self
             .merchant_ids()
             .map(|id| self.merchant(&id))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        for (key, table) in &self.affiliate.0 {
+            let id = key.as_deref().or(table.id.as_deref()).unwrap_or_default();
+            merchants.push(table.merchant(id)?);
+        }
         let promotions = self
             .promotion
             .0

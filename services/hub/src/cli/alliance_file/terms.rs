@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     AllianceFileError,
+    affiliate::CommissionTable,
     bank::BankTable,
     contradiction,
     values::{At, Bps, Choice, Exact},
@@ -44,6 +45,7 @@ pub(super) struct TermsTable {
     minimum_payout: Option<Exact>,
     holdback_bps: Option<Bps>,
     bank_details: Option<BankTable>,
+    commission: Option<CommissionTable>,
 }
 
 impl TermsTable {
@@ -81,6 +83,7 @@ impl TermsTable {
             minimum_payout,
             holdback_bps,
             bank_details,
+            commission,
         );
         self
     }
@@ -125,6 +128,7 @@ impl TermsTable {
             merchant_id: id.to_owned(),
             display_name: self.display_name.unwrap_or_default(),
             contract: Some(contract),
+            commission_terms: self.commission.map(|table| table.terms()),
             ..v1::Merchant::default()
         };
         for role in self.roles.unwrap_or_default() {

@@ -182,6 +182,7 @@ named! {
     v1::MerchantState: "MERCHANT_STATE_";
     v1::MerchantRole: "MERCHANT_ROLE_";
     v1::FundingMode: "FUNDING_MODE_";
+    v1::LockingMethod: "LOCKING_METHOD_";
 }
 
 impl<'de, E: Named> Deserialize<'de> for Choice<E> {
