@@ -31,7 +31,8 @@ fn the_example_is_in_order_and_has_every_key() {
     let text = include_str!("../../../../../deploy/alliance.example.toml");
     let alliance = parse(text).unwrap();
     assert_eq!(alliance.programme.unwrap().currency_code, "EUR");
-    assert_eq!(alliance.merchants.len(), 2);
+    // Two merchants and an affiliate.
+    assert_eq!(alliance.merchants.len(), 3);
     assert_eq!(alliance.promotions.len(), 1);
     // What the file shows only as a comment must be a key, too.
     let mut uncommented = String::new();
@@ -96,6 +97,30 @@ fn the_example_is_in_order_and_has_every_key() {
         "netting_method",
         "loss_shares",
         "warning_thresholds_bps",
+        "click_window_days",
+        "locking_method",
+        "lock_days",
+        "lock_day",
+        "lock_months",
+        "view_window_hours",
+        "codes_win",
+        "recurring_days",
+        "refused",
+        "banned_referrers",
+        "brand_terms",
+        "coupon_hosts",
+        "country",
+        "category",
+        "tier",
+        "first_sale",
+        "recurring",
+        "manager",
+        "number",
+        "url",
+        "vertical",
+        "merchant",
+        "code",
+        "site",
         "merchant_ids",
         "start_time",
         "end_time",
