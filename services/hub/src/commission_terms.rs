@@ -1,5 +1,6 @@
 //! Affiliates and merchants' terms for them, between the wire's types and the ledger's.
 
+use hansa_fraud::lists::Hosts;
 use hansa_proto::v1;
 use hansa_settlement::{
     Affiliate, AffiliateCode, CommissionTerms, Instant, MerchantIx,
@@ -149,6 +150,17 @@ fn placement(fields: &mut Fields, at: &str, placement: Option<&v1::Placement>) -
                 let text = format!("\"{name}\" is none of {}", known.join(", "));
                 fields.broken(&format!("{at}.refused"), "PLACEMENT", text);
             }
+        }
+    }
+    let lists = [
+        ("banned_referrers", &placement.banned_referrers),
+        ("coupon_hosts", &placement.coupon_hosts),
+    ];
+    for (name, hosts) in lists {
+        if let Err(error) = Hosts::parse(&hosts.join("\n"))
+            && !hosts.is_empty()
+        {
+            fields.broken(&format!("{at}.{name}"), "HOST", error.to_string());
         }
     }
     let lower = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect();

@@ -161,8 +161,10 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         clock.clone(),
         Arc::clone(&parties),
         home.token_key()?,
-        // Rules of placement come with commission terms; until then no merchant has any.
-        PlacementLookup::none(),
+        {
+            let parties = Arc::clone(&parties);
+            PlacementLookup::new(move |placed| parties.rules(placed))
+        },
     )?);
     let api = Api(Arc::new(Shared {
         sequencer: sequencer.clone(),
@@ -267,7 +269,7 @@ async fn open_touches(database: &str, owner: &str) -> anyhow::Result<Store> {
 }
 
 /// Services that reflection lists for every hub.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     v1::affiliate_service_server::SERVICE_NAME,
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,

@@ -4,14 +4,16 @@
 //! most some ten seconds old. Before either is known, everybody counts: nothing is earned by a touch alone.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use hansa_proto::v1::MerchantState;
+use hansa_proto::v1::{Merchant, MerchantState};
 use hansa_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::placement::{Placed, PlacementRules};
 use crate::{
     convert::roles,
     ownership::{Ownership, Role},
@@ -36,6 +38,30 @@ struct Standing {
 struct Standings {
     registry: Arc<Registry>,
     parties: Vec<Standing>,
+    /// Each merchant's rules of placement, for other sites and for coupon sites.
+    rules: Vec<[Arc<PlacementRules>; 2]>,
+    /// Affiliates' coupon sites.
+    coupon_sites: HashSet<(u32, u32)>,
+}
+
+impl Standings {
+    fn of(registry: Arc<Registry>) -> Self {
+        let mut read = Self::default();
+        for (number, slug) in (0..).zip(&registry.slugs) {
+            let terms = registry.merchant_terms(slug).unwrap_or_default();
+            read.parties.push(standing(&terms));
+            let placement = terms.commission_terms.as_ref();
+            let placement = placement.and_then(|terms| terms.placement.as_ref());
+            let rules = |coupons| Arc::new(PlacementRules::of(placement, coupons));
+            read.rules.push([rules(false), rules(true)]);
+            let sites = terms.affiliate.iter().flat_map(|profile| &profile.sites);
+            let coupons = sites.filter(|site| site.vertical.eq_ignore_ascii_case("COUPON"));
+            read.coupon_sites
+                .extend(coupons.map(|site| (number, site.site_number)));
+        }
+        read.registry = registry;
+        read
+    }
 }
 
 /// Tells who may.
@@ -72,7 +98,34 @@ impl Parties {
         self.standing(merchant).takes
     }
 
+    /// What touches of a placement are looked at for.
+    #[must_use]
+    pub fn rules(&self, placed: Placed) -> Arc<PlacementRules> {
+        let known = self.known();
+        let coupons = known
+            .coupon_sites
+            .contains(&(placed.affiliate, placed.site));
+        known.rules.get(placed.merchant as usize).map_or_else(
+            || Arc::new(PlacementRules::of(None, coupons)),
+            |rules| Arc::clone(&rules[usize::from(coupons)]),
+        )
+    }
+
     fn standing(&self, party: u32) -> Standing {
+        let unknown = Standing {
+            brings: true,
+            takes: true,
+        };
+        let known = self.known();
+        known
+            .parties
+            .get(party as usize)
+            .copied()
+            .unwrap_or(unknown)
+    }
+
+    /// What the newest registry says.
+    fn known(&self) -> Arc<Standings> {
         let registry = match self.ownership.role() {
             Role::FrontEnd { .. } => self.projected.get(),
             Role::Owner { .. } | Role::Starting => self.registry.get(),
@@ -82,21 +135,9 @@ impl Parties {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&known.registry, &registry) {
-            let parties = registry.slugs.iter().map(|slug| read(&registry, slug));
-            *known = Arc::new(Standings {
-                parties: parties.collect(),
-                registry,
-            });
+            *known = Arc::new(Standings::of(registry));
         }
-        let unknown = Standing {
-            brings: true,
-            takes: true,
-        };
-        known
-            .parties
-            .get(party as usize)
-            .copied()
-            .unwrap_or(unknown)
+        Arc::clone(&known)
     }
 
     /// Follows what the owner projects, while this process is a front end. Ends with `cancel`.
@@ -133,11 +174,8 @@ impl Parties {
     }
 }
 
-fn read(registry: &Registry, slug: &str) -> Standing {
-    let state = registry
-        .merchant_terms(slug)
-        .map_or(MerchantState::Unspecified, |terms| terms.state());
-    match state {
+fn standing(terms: &Merchant) -> Standing {
+    match terms.state() {
         MerchantState::Unspecified | MerchantState::Active => Standing {
             brings: true,
             takes: true,

@@ -4,6 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use hansa_fraud::lists::Hosts;
+use hansa_proto::v1;
 
 /// What touches of one placement are looked at for.
 #[derive(Debug, Default)]
@@ -16,6 +17,28 @@ pub struct PlacementRules {
     pub brand_terms: Vec<String>,
     /// The affiliate's own site is a coupon site.
     pub coupon_site: bool,
+}
+
+impl PlacementRules {
+    /// Those of a merchant's terms, for touches of the affiliate's coupon sites or of others.
+    #[must_use]
+    pub fn of(placement: Option<&v1::Placement>, coupon_site: bool) -> Self {
+        let Some(placement) = placement else {
+            return Self {
+                coupon_site,
+                ..Self::default()
+            };
+        };
+        // Hosts were looked at when the terms came; an empty list is none.
+        let hosts = |hosts: &[String]| Hosts::parse(&hosts.join("\n")).ok();
+        let lower = placement.brand_terms.iter().map(|term| term.to_lowercase());
+        Self {
+            banned_referrers: hosts(&placement.banned_referrers),
+            coupon_hosts: hosts(&placement.coupon_hosts),
+            brand_terms: lower.collect(),
+            coupon_site,
+        }
+    }
 }
 
 /// Whose rules are asked for.
