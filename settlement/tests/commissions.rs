@@ -641,3 +641,72 @@ fn an_affiliate_has_no_roles() {
         Err(FactRefusal::AffiliateHasRoles)
     );
 }
+
+#[test]
+fn a_window_of_nothing_lets_nothing_count() {
+    let mut world = world(Locking::OpenEnded);
+    world.fact(Fact::CommissionTerms {
+        merchant: A,
+        effective_at: world.now,
+        terms: CommissionTerms {
+            view_window_micros: 0,
+            recurring_micros: 0,
+            ..terms(Locking::OpenEnded)
+        },
+    });
+    // At the very instant of the event, and a little ahead of it, as clocks differ.
+    for time in [BOUGHT, "2026-02-02T10:04:00Z"] {
+        let view = ClaimedTouch {
+            kind: TouchKind::View,
+            ..touch(1, BLOG, time)
+        };
+        let viewed = claim("100.00", &[view]);
+        let code = OutcomeCode::OutsideAttributionWindow;
+        refused(&mut world, BOUGHT, viewed, code);
+    }
+    let click = touch(2, BLOG, BOUGHT);
+    let first = converted(&mut world, BOUGHT, claim("100.00", &[click]));
+    let mut again = claim("100.00", &[click]);
+    again.touches[0].1 = Some(first);
+    again.recurs = Some(Some(first));
+    let code = OutcomeCode::OutsideAttributionWindow;
+    refused(&mut world, BOUGHT, again, code);
+}
+
+#[test]
+fn a_touch_that_is_named_twice_is_invalid_at_once() {
+    let mut world = world(Locking::OpenEnded);
+    let (first, last) = (touch(1, BLOG, CLICKED), touch(2, DEALS, BOUGHT));
+    let pos = converted(&mut world, BOUGHT, claim("100.00", &[last, first, last]));
+    assert_eq!(account(&world, pos).attribution.affiliate, DEALS);
+    let invalid = CommissionFact::InvalidateTouch { touch: [2; 16] };
+    world.commission_fact(pos, invalid).unwrap();
+    assert_eq!(account(&world, pos).attribution.affiliate, BLOG);
+    assert_eq!(
+        world.commission_fact(pos, invalid),
+        Err(CommissionFactRefusal::TouchNotFound)
+    );
+}
+
+#[test]
+fn a_return_of_no_conversion_is_refused_by_the_first_code_that_fits() {
+    let mut world = world(Locking::OpenEnded);
+    let nothing = |currency| Body::ConversionReturn {
+        currency,
+        amount_micros: 1,
+        reason: CommissionReason::ItemReturned,
+        reference: None,
+    };
+    let usd = Currency::new("USD").unwrap();
+    // An account that nothing was put into, and none at all.
+    for member in [MemberId::of_conversion(Pos::new(1, 0)), MemberId(0)] {
+        for (currency, code) in [
+            (usd, OutcomeCode::CurrencyMismatch),
+            (Currency::EUR, OutcomeCode::OriginalNotFound),
+        ] {
+            let body = nothing(currency);
+            let (_, outcome) = world.send(at(BOUGHT), at(BOUGHT), A, member, body);
+            assert_eq!(outcome.code, code);
+        }
+    }
+}

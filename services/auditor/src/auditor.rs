@@ -5,9 +5,11 @@ use prost::Message as _;
 
 use crate::{
     batch::{Element, elements},
+    conversion,
     finding::{Finding, Mismatch, What},
     keys::Holder,
     memory::Memory,
+    review,
     seal::{self, Hash},
     source::{Entry, MerchantNo, ReferenceKey, Source, SourceError},
     state::{Small, Unreadable, pack, unpack},
@@ -17,7 +19,7 @@ use crate::{
 /// How much is kept in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Members that are clean, about 1 KB each.
+    /// Members that are clean, about 1 KB each, and as many conversions, about half of that.
     pub members: usize,
     /// Message ids that were decided last: one of them that is decided again is found without asking. About 60 bytes each.
     pub ids: usize,
@@ -59,12 +61,13 @@ pub enum Stop {
     Unreadable(#[from] Unreadable),
 }
 
-/// What one message of an entry did: or one member's due work, or one fact.
+/// What one message of an entry did: or due work of one member or conversion, or one decision about a conversion, or one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journals {
-    /// Position of the message in its batch, of the member among those that are named, or of the fact; from 0.
+    /// Position of the message in its batch, of the member among those that are named, of the decision in its fact, or of the fact;
+    /// from 0.
     pub position: u32,
-    /// Whether the hub records effects of it: of messages and due work, not of facts.
+    /// Whether the hub records effects of it: of messages, due work and decisions about conversions, not of other facts.
     pub recorded: bool,
     /// Legs that are not 0, in the order of the events; those of due work that the message met come first.
     pub legs: Vec<Leg>,
@@ -75,11 +78,11 @@ pub struct Journals {
 pub struct Save {
     /// Entries that are in it.
     pub size: u64,
-    /// Everything but members and references.
+    /// Everything but members, conversions and references.
     pub state: Vec<u8>,
-    /// Members that changed, by number.
+    /// Members and conversions that changed, by number.
     pub members: Vec<(u64, Vec<u8>)>,
-    /// References that were enrolled, in order.
+    /// References that were enrolled or used up, in order.
     pub references: Vec<(ReferenceKey, u64)>,
 }
 
@@ -138,7 +141,7 @@ impl Auditor {
         self.small.keys.hub()
     }
 
-    /// Members and references that changed and are not saved.
+    /// Members, conversions and references that changed and are not saved.
     #[must_use]
     pub fn dirty(&self) -> usize {
         self.memory.dirty()
@@ -312,6 +315,7 @@ impl Auditor {
         for fact in &facts.facts {
             match &fact.fact {
                 Some(F::AdvanceTo(advance)) => numbers.extend(&advance.member_numbers),
+                Some(F::CommissionsDecided(decided)) => numbers.extend(review::numbers(decided)),
                 Some(F::MembersEnrolled(enrolled)) => {
                     let merchant = self.small.terms.number(&enrolled.merchant_id)?;
                     references.extend(enrolled.enrolments.iter().filter_map(|enrolment| {
@@ -372,7 +376,11 @@ impl Auditor {
             return Ok(());
         }
         for (number, bytes) in source.members(&missing).map_err(Stop::Source)? {
-            self.memory.admit(number, unpack(&bytes)?);
+            if conversion::is_number(number) {
+                self.memory.admit_conversion(number, unpack(&bytes)?);
+            } else {
+                self.memory.admit(number, unpack(&bytes)?);
+            }
         }
         Ok(())
     }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use hansa_proto::v1;
+use hansa_proto::v1::{self, CommissionReason as Reason, message::Body};
 use prost::Message as _;
 
 use crate::{
     auditor::{Auditor, Place, Stop, Trouble},
+    claim::{self, Request},
+    conversion,
     decide::{self, Here},
     finding::{Mismatch, What},
     keys::Holder,
     source::{Entry, MerchantNo, Source},
     terms::micros,
+    touch::Touch,
 };
 
 /// A message of a batch, decoded.
@@ -20,7 +23,8 @@ pub(crate) struct Element {
     bytes: Bytes,
     message: v1::Message,
     id: [u8; 16],
-    reference: [u8; 16],
+    /// None: it concerns a conversion, which names no member.
+    reference: Option<[u8; 16]>,
 }
 
 /// The first time that a message was decided.
@@ -49,13 +53,27 @@ impl Auditor {
             return Err(Mismatch::new(What::Outcome, expected, recorded.len()).into());
         }
         let firsts = self.fetch_firsts(entry, merchant, elements, &recorded, source, place)?;
-        let references = elements.iter().map(|element| (merchant, element.reference));
-        self.fetch_references(references, source)?;
-        let numbers: Vec<Option<u64>> = elements
+        let hub = self.hub_key();
+        let touches = elements.iter().zip(&recorded).map(|(element, found)| {
+            // What was decided before is not looked at again.
+            let body = element.message.body.as_ref();
+            claim::touches(body.filter(|_| found.leaf_index.is_none()), merchant, hub)
+        });
+        let touches: Vec<Vec<Option<Touch>>> = touches.collect();
+        let references = elements
             .iter()
-            .map(|element| self.memory.reference(&(merchant, element.reference)))
-            .collect();
-        self.fetch_members(numbers.iter().flatten().copied(), source)?;
+            .zip(&touches)
+            .flat_map(|(element, touches)| {
+                let of_member = element.reference.map(|reference| (merchant, reference));
+                let body = element.message.body.as_ref();
+                of_member
+                    .into_iter()
+                    .chain(claim::wanted(merchant, body, touches))
+            });
+        self.fetch_references(references, source)?;
+        let numbers = elements.iter().filter_map(|e| self.account(merchant, e));
+        let numbers: Vec<u64> = numbers.collect();
+        self.fetch_members(numbers.into_iter(), source)?;
         let mut fresh = false;
         for (position, element) in (0..).zip(elements) {
             let at = position as usize;
@@ -81,7 +99,7 @@ impl Auditor {
                     Mismatch::new(What::Repetition, expected, "it is decided again").into(),
                 );
             }
-            self.message(entry, merchant, position, element, numbers[at], found)?;
+            self.message(entry, merchant, position, element, &touches[at], found)?;
         }
         if !fresh {
             *place = Place {
@@ -99,13 +117,21 @@ impl Auditor {
         Ok(())
     }
 
+    /// The member or the earlier conversion that a message concerns, if there is one.
+    fn account(&self, merchant: MerchantNo, element: &Element) -> Option<u64> {
+        match element.reference {
+            Some(reference) => self.memory.reference(&(merchant, reference)),
+            None => claim::target(&self.memory, merchant, element.message.body.as_ref()),
+        }
+    }
+
     fn message(
         &mut self,
         entry: &Entry,
         merchant: MerchantNo,
         position: u32,
         element: &Element,
-        number: Option<u64>,
+        touches: &[Option<Touch>],
         found: &v1::Outcome,
     ) -> Result<(), Mismatch> {
         let Some(body) = &element.message.body else {
@@ -116,6 +142,9 @@ impl Auditor {
             ));
         };
         let event_time = element.message.event_time.as_ref().map_or(0, micros);
+        // Asked only now: an earlier message of the same batch may be the conversion.
+        let number = self.account(merchant, element);
+        let request = claim::request(&self.memory, merchant, body, touches);
         let small = &mut self.small;
         let open = small.books.open_cycle()?;
         let here = Here {
@@ -128,13 +157,20 @@ impl Auditor {
             late: event_time < open.opens,
             limited: found.code() == v1::ResultCode::LimitExceeded,
         };
-        let prefunded = small.books.standing.prefunded();
-        let mut member = number.map(|number| self.memory.take(number, prefunded));
-        let decided = decide::message(&small.terms, &mut small.books, member.as_mut(), &here, body);
-        if let (Some(number), Some(member)) = (number, member) {
-            self.memory.put(number, member);
-        }
-        let (mut made, either) = decided?;
+        let decided = match &request {
+            Some(request) => self.conversion(&here, number, (body, request))?,
+            None => {
+                let prefunded = small.books.standing.prefunded();
+                let mut member = number.map(|number| self.memory.take(number, prefunded));
+                let (terms, books) = (&small.terms, &mut small.books);
+                let decided = decide::message(terms, books, member.as_mut(), &here, body);
+                if let (Some(number), Some(member)) = (number, member) {
+                    self.memory.put(number, member);
+                }
+                decided?
+            }
+        };
+        let (mut made, either) = decided;
         if let Some(code) = either.filter(|code| *code == found.code()) {
             made.set_code(code);
         }
@@ -143,6 +179,31 @@ impl Auditor {
         }
         self.keep_journal(position, true);
         Ok(())
+    }
+
+    /// Decides a message about a conversion; `number` is that of an earlier one.
+    fn conversion(
+        &mut self,
+        here: &Here,
+        number: Option<u64>,
+        (body, request): (&Body, &Request<'_>),
+    ) -> Result<(v1::Outcome, Option<v1::ResultCode>), Mismatch> {
+        let small = &mut self.small;
+        let mut account = number.and_then(|number| self.memory.take_conversion(number));
+        let (terms, books) = (&small.terms, &mut small.books);
+        let decided = conversion::message(terms, books, &mut account, here, (body, request))?;
+        let new = match request {
+            Request::New(said, asked) => Some((*said, asked)),
+            Request::Return(_) | Request::Approval => None,
+        };
+        let number = number.or_else(|| conversion::number(here.place));
+        if let (Some(number), Some(account)) = (number, account) {
+            if let Some(new) = new {
+                self.use_up(here.key, number, new, &account.attribution)?;
+            }
+            self.memory.put_conversion(number, account);
+        }
+        Ok(decided)
     }
 
     /// Reads the entries in which repeated messages were decided first.
@@ -208,9 +269,26 @@ pub(crate) fn elements(payload: &Bytes) -> Result<Vec<Element>, Mismatch> {
         let sixteen = |bytes: &[u8]| {
             <[u8; 16]>::try_from(bytes).map_err(|_| broken(format!("ids of 16 bytes at {at}")))
         };
+        let reference = match &message.body {
+            Some(Body::Conversion(_) | Body::ConversionReturn(_) | Body::ConversionApproval(_)) => {
+                if !message.member_reference.is_empty() {
+                    return Err(broken(format!("a conversion without a member at {at}")));
+                }
+                None
+            }
+            Some(_) | None => Some(sixteen(&message.member_reference)?),
+        };
+        if let Some(Body::ConversionReturn(said)) = &message.body
+            && matches!(
+                said.reason(),
+                Reason::Unspecified | Reason::TouchInvalidated | Reason::FraudConfirmed
+            )
+        {
+            return Err(broken(format!("a merchant's reason of the return at {at}")));
+        }
         Ok(Element {
             id: sixteen(&message.message_id)?,
-            reference: sixteen(&message.member_reference)?,
+            reference,
             bytes,
             message,
         })
@@ -282,9 +360,13 @@ fn tell(outcome: &v1::Outcome) -> String {
         ("available", outcome.available_points),
         ("debt", outcome.debt_points),
         ("cycle", outcome.cycle_number.into()),
+        ("commission", outcome.commission_micros),
     ];
     for (name, number) in numbers.iter().filter(|(_, number)| *number != 0) {
         let _ = write!(text, " {name}={number}");
+    }
+    if let Some(click) = outcome.attributed_click {
+        let _ = write!(text, " click={click}");
     }
     if let Some(due) = &outcome.due_time {
         let _ = write!(text, " due={due}");

@@ -69,8 +69,11 @@ impl Journal {
         micros: i128,
     ) {
         let line = Line { points, micros };
-        // Points expire at their own time, whatever message lets them.
-        let by_time = matches!(kind, Kind::BreakageShare | Kind::BurnExpired);
+        // Points expire and commissions become payable at their own time, whatever message lets them.
+        let by_time = matches!(
+            kind,
+            Kind::BreakageShare | Kind::BurnExpired | Kind::Commission
+        );
         let late = self.late && !by_time;
         self.lines
             .push(((merchant, kind, counterparty, late), line));
@@ -186,7 +189,7 @@ pub(crate) struct Books {
     pub(crate) standing: Standing,
     /// Points that promotions have given.
     pub(crate) granted: BTreeMap<String, i64>,
-    /// Members by the instant at which something of them is due next.
+    /// Members and conversions by the instant at which something of them is due next.
     due: BTreeMap<i64, u64>,
     /// Legs that were posted since they were taken last.
     #[serde(skip)]
@@ -257,7 +260,7 @@ impl Books {
                 Account::RedemptionFee => cycle.hub.redemption_fee -= leg.micros,
                 Account::Breakage => cycle.hub.breakage -= leg.micros,
                 Account::Adjustments => cycle.hub.adjustments -= leg.micros,
-                Account::CommissionReserve(_) => {}
+                Account::CommissionReserve(_) => cycle.hub.commission -= leg.micros,
             }
         }
         for (row, line) in &journal.lines {
@@ -284,7 +287,7 @@ impl Books {
         std::mem::take(&mut self.posted)
     }
 
-    /// A member's next due instant moved.
+    /// A member's or a conversion's next due instant moved.
     pub(crate) fn reschedule(&mut self, before: Option<i64>, after: Option<i64>) {
         if before == after {
             return;

@@ -55,6 +55,14 @@ pub(crate) fn months_after(zone: Tz, micros: i64, months: u32) -> i64 {
     add_months(date(zone, micros), months).map_or(NEVER, |day| start(zone, day))
 }
 
+/// 00:00 of a day of the month that lies `months` behind the one of an instant, or of that month's last.
+pub(crate) fn day_of_month_after(zone: Tz, micros: i64, months: u32, day: u32) -> i64 {
+    let first = date(zone, micros).with_day(1);
+    let month = first.and_then(|first| add_months(first, months));
+    let named = month.and_then(|first| (1..=day).rev().find_map(|day| first.with_day(day)));
+    named.map_or(NEVER, |day| start(zone, day))
+}
+
 /// The first 00:00 behind an instant that is one of these days of the year (month, day). A day that a month does not have is
 /// its last.
 pub(crate) fn next_sweep(zone: Tz, micros: i64, sweeps: &[(u32, u32)]) -> i64 {
@@ -169,6 +177,29 @@ mod tests {
         assert_eq!(
             days_after(paulo, at("2018-11-03T12:00:00Z"), 1),
             at("2018-11-04T03:00:00Z")
+        );
+    }
+
+    #[test]
+    fn a_day_of_a_later_month_is_at_most_its_last() {
+        let berlin = chrono_tz::Europe::Berlin;
+        let lock = |text, months, day| day_of_month_after(berlin, at(text), months, day);
+        // Still January in Berlin, already, and not in the zone of the instant.
+        assert_eq!(
+            lock("2025-12-31T23:30:00Z", 0, 15),
+            at("2026-01-14T23:00:00Z")
+        );
+        assert_eq!(
+            lock("2026-01-31T10:00:00Z", 1, 31),
+            at("2026-02-27T23:00:00Z")
+        );
+        assert_eq!(
+            lock("2026-01-31T10:00:00Z", 2, 31),
+            at("2026-03-30T22:00:00Z")
+        );
+        assert_eq!(
+            lock("2026-01-31T10:00:00Z", 25, 30),
+            at("2028-02-28T23:00:00Z")
         );
     }
 

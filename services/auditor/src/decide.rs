@@ -5,7 +5,7 @@ use hansa_proto::v1::{self, MessageState, ResultCode, message::Body};
 use crate::{
     books::{Books, Journal},
     due, earn,
-    finding::Mismatch,
+    finding::{Mismatch, What},
     give_back,
     member::{Member, MessageKey, Place},
     source::MerchantNo,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Event times may lie this far ahead of the hub's clock. Unit: microseconds.
-const AHEAD: i64 = 5 * 60 * 1_000_000;
+pub(crate) const AHEAD: i64 = 5 * 60 * 1_000_000;
 
 /// Where and when a message is decided.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,10 @@ pub(crate) struct Done {
     pub(crate) owed: i64,
     pub(crate) forgiven: i64,
     pub(crate) due: Option<i64>,
+    /// Of a conversion, micro-units.
+    pub(crate) commission: i64,
+    /// Place of the touch that a conversion is attributed to.
+    pub(crate) click: Option<u32>,
 }
 
 /// Why a message does not take effect.
@@ -115,7 +119,7 @@ pub(crate) const fn kind(body: &Body) -> &'static str {
 }
 
 /// What refuses a message before its own rules are looked at.
-fn admit(terms: &Terms, here: &Here, body: &Body, known: bool) -> Result<(), Halt> {
+pub(crate) fn admit(terms: &Terms, here: &Here, body: &Body, known: bool) -> Result<(), Halt> {
     let merchant = terms.merchant(here.sender)?;
     if let Some(contract) = merchant.contract(here.now)
         && here.event_time < here.now.saturating_sub(contract.late)
@@ -130,12 +134,12 @@ fn admit(terms: &Terms, here: &Here, body: &Body, known: bool) -> Result<(), Hal
         Body::Accrual(_) => (state.lets_earn(), merchant.earns),
         Body::RedemptionAuthorisation(_) => (state.lets_authorise(), merchant.burns),
         Body::RedemptionCapture(_) => (state.lets_capture(), true),
-        Body::AccrualReversal(_) | Body::RedemptionVoid(_) | Body::RedemptionRefund(_) => {
-            (state.lets_give_back(), true)
-        }
-        Body::Conversion(_) | Body::ConversionReturn(_) | Body::ConversionApproval(_) => {
-            return Err(ResultCode::RoleMissing.into());
-        }
+        Body::Conversion(_) => (state.lets_earn(), merchant.traffic.welcomes),
+        Body::AccrualReversal(_)
+        | Body::RedemptionVoid(_)
+        | Body::RedemptionRefund(_)
+        | Body::ConversionReturn(_)
+        | Body::ConversionApproval(_) => (state.lets_give_back(), true),
     };
     if !lets {
         return Err(ResultCode::MerchantStateRefuses.into());
@@ -176,7 +180,8 @@ fn by_rule(
         Body::RedemptionVoid(asked) => spend::void(terms, books, member, here, asked, journal),
         Body::RedemptionRefund(asked) => spend::refund(terms, books, member, here, asked, journal),
         Body::Conversion(_) | Body::ConversionReturn(_) | Body::ConversionApproval(_) => {
-            Err(ResultCode::RoleMissing.into())
+            let expected = "a message about a member";
+            Err(Mismatch::new(What::Payload, expected, kind(body)).into())
         }
     }
 }
@@ -213,6 +218,23 @@ pub(crate) fn message(
             &mut journal,
         )
     });
+    let (mut outcome, either) = conclude(books, here, body, decided, &journal)?;
+    outcome.available_points = member.available(here.now);
+    outcome.debt_points = member.debt();
+    if known {
+        books.reschedule(before, member.next_due());
+    }
+    Ok((outcome, either))
+}
+
+/// Posts what was decided, and counts it; answers the outcome, but for the member's balance, and the second code.
+pub(crate) fn conclude(
+    books: &mut Books,
+    here: &Here,
+    body: &Body,
+    decided: Result<Done, Halt>,
+    journal: &Journal,
+) -> Result<(v1::Outcome, Option<ResultCode>), Mismatch> {
     let mut outcome = v1::Outcome {
         cycle_number: here.cycle,
         late: here.late,
@@ -231,7 +253,7 @@ pub(crate) fn message(
     };
     match decided {
         Ok(done) => {
-            books.post(here.cycle, &journal)?;
+            books.post(here.cycle, journal)?;
             counts(books, true)?;
             outcome.set_code(ResultCode::Accepted);
             outcome.set_state(done.state);
@@ -241,6 +263,8 @@ pub(crate) fn message(
             outcome.forgiven_points = done.forgiven;
             let due = done.due.filter(|at| *at != i64::MAX);
             outcome.due_time = due.map(timestamp);
+            outcome.commission_micros = done.commission;
+            outcome.attributed_click = done.click;
         }
         Err(Halt::Refused(code)) => {
             counts(books, false)?;
@@ -252,11 +276,6 @@ pub(crate) fn message(
             either = Some(other);
         }
         Err(Halt::Broken(mismatch)) => return Err(mismatch),
-    }
-    outcome.available_points = member.available(here.now);
-    outcome.debt_points = member.debt();
-    if known {
-        books.reschedule(before, member.next_due());
     }
     Ok((outcome, either))
 }

@@ -5,7 +5,7 @@ use hansa_proto::v1::{self, fact::Fact as F};
 use crate::{
     auditor::{Auditor, Certificate},
     books::Cycle,
-    due,
+    conversion, due,
     finding::{Mismatch, What},
     source::{Entry, MerchantNo},
     standing::Closed,
@@ -99,9 +99,9 @@ impl Auditor {
             }
             F::DisputeRuled(ruling) => self.answered(&ruling.holder, ruling.adjustment.as_ref())?,
             F::CycleAudited(audited) => self.audited(entry.leaf, audited)?,
+            F::CommissionsDecided(decided) => self.review(entry, decided)?,
             // Steps of finance that post nothing to a cycle.
-            F::CommissionsDecided(_)
-            | F::PaymentsSubmitted(_)
+            F::PaymentsSubmitted(_)
             | F::BankReportImported(_)
             | F::ExceptionExplained(_)
             | F::DisputeRaised(_)
@@ -223,23 +223,51 @@ impl Auditor {
             return Err(broken("members in order", "not so".into()));
         }
         for (position, number) in (0..).zip(&advance.member_numbers) {
-            if !(1..=self.small.members).contains(number) {
-                return Err(broken("an enrolled member", number.to_string()));
-            }
-            let small = &mut self.small;
-            let prefunded = small.books.standing.prefunded();
-            let mut member = self.memory.take(*number, prefunded);
-            let before = member.next_due();
-            let any = due::run(&small.terms, &mut small.books, &mut member, until)?;
-            small.books.reschedule(before, member.next_due());
+            let (before, any) = if conversion::is_number(*number) {
+                self.advance_conversion(*number, until)?
+            } else {
+                self.advance_member(*number, until)?
+            };
             if !any {
-                let found = format!("member {number}, next due at {before:?}");
-                return Err(broken("a member with due work", found));
+                let found = format!("{number}, next due at {before:?}");
+                return Err(broken("a member or a conversion with due work", found));
             }
-            self.memory.put(*number, member);
             self.keep_journal(position, true);
         }
         Ok(())
+    }
+
+    /// Does what is due of a member; answers when it was next due, and whether there was anything.
+    fn advance_member(&mut self, number: u64, until: i64) -> Result<(Option<i64>, bool), Mismatch> {
+        let small = &mut self.small;
+        if !(1..=small.members).contains(&number) {
+            return Err(Mismatch::new(What::DueWork, "an enrolled member", number));
+        }
+        let prefunded = small.books.standing.prefunded();
+        let mut member = self.memory.take(number, prefunded);
+        let before = member.next_due();
+        let any = due::run(&small.terms, &mut small.books, &mut member, until)?;
+        small.books.reschedule(before, member.next_due());
+        self.memory.put(number, member);
+        Ok((before, any))
+    }
+
+    /// The same of a conversion.
+    fn advance_conversion(
+        &mut self,
+        number: u64,
+        until: i64,
+    ) -> Result<(Option<i64>, bool), Mismatch> {
+        let Some(mut conversion) = self.memory.take_conversion(number) else {
+            let expected = "an accepted conversion";
+            return Err(Mismatch::new(What::DueWork, expected, number));
+        };
+        let books = &mut self.small.books;
+        let before = conversion.next_due();
+        let any = conversion.run(books, until)?;
+        books.reschedule(before, conversion.next_due());
+        self.memory.put_conversion(number, conversion);
+        Ok((before, any))
     }
 
     fn cut(&mut self, entry: &Entry, cut: &v1::CycleCut, actor: &str) -> Result<(), Mismatch> {

@@ -168,10 +168,9 @@ pub(crate) fn decide(
     Ok(Done {
         state,
         points: claims.iter().sum(),
-        bonus: 0,
         owed: if policy == Missing::Owed { short } else { 0 },
         forgiven: if policy == Missing::Owed { 0 } else { short },
-        due: None,
+        ..Done::default()
     })
 }
 

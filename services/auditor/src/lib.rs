@@ -13,7 +13,7 @@
 //!       save() -> members and references that changed, and a small state: write them in one transaction
 //! ```
 //!
-//! Costs O(what the entry touches): members are read by number when a message names them, changed ones are saved, and a closed
+//! Costs O(what the entry touches): members and conversions are read by number when a message names them, changed ones are saved, and a closed
 //! cycle's aggregates leave the state. Nothing here reads a clock, a database or a file; [`Source`] is where it asks.
 //!
 //! # What it takes from the record, and why that is no hole
@@ -32,10 +32,14 @@
 //!
 //! It may not depend on `settlement`, and it decides nothing that anybody is answered with.
 
+mod affiliates;
+mod attribution;
 mod auditor;
 mod batch;
 mod books;
 mod calendar;
+mod claim;
+mod conversion;
 mod debt;
 mod decide;
 mod due;
@@ -48,6 +52,7 @@ mod give_back;
 mod keys;
 mod member;
 mod memory;
+mod review;
 mod seal;
 mod source;
 mod spend;
@@ -55,6 +60,7 @@ mod standing;
 mod state;
 mod terms;
 mod totals;
+mod touch;
 
 pub use auditor::{Auditor, Bounds, Certificate, Journals, Save, Stop};
 pub use finding::{Finding, What};

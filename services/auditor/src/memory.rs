@@ -1,4 +1,4 @@
-//! Bounded memory: members, references and the ids that were decided lately.
+//! Bounded memory: members, conversions, references and the ids that were decided lately.
 //!
 //! What is dirty stays until it is saved, what an entry needs until it has passed; what is clean is dropped in the order of its
 //! last use, roughly: half of the memory at a time.
@@ -7,8 +7,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::{
+    conversion::{self, Conversion},
     member::{Member, MessageKey},
     source::{MerchantNo, ReferenceKey},
+    state,
     terms::Terms,
 };
 
@@ -45,24 +47,71 @@ impl<K: Eq + Hash + Copy, V> Halves<K, V> {
     }
 }
 
-/// Members by number, packed.
-type PackedMembers = Vec<(u64, Vec<u8>)>;
+/// Members and conversions by number, packed.
+type PackedAccounts = Vec<(u64, Vec<u8>)>;
 
-/// What an entry needs, held until it has passed: what is read for one message must not push out what another one needs.
-#[derive(Debug, Default)]
-struct Held {
-    members: HashMap<u64, Member>,
-    references: HashMap<ReferenceKey, u64>,
+/// Accounts of one kind by number. What an entry needs is held until it has passed: what is read for one message must not push out
+/// what another one needs.
+#[derive(Debug)]
+struct Accounts<V> {
+    held: HashMap<u64, V>,
+    clean: Halves<u64, V>,
+    dirty: HashMap<u64, V>,
 }
 
-/// Members and references.
+impl<V: Default> Accounts<V> {
+    fn new(bound: usize) -> Self {
+        Self {
+            held: HashMap::new(),
+            clean: Halves::new(bound),
+            dirty: HashMap::new(),
+        }
+    }
+
+    /// Holds one; answers whether it must be read.
+    fn hold(&mut self, number: u64) -> bool {
+        if self.dirty.contains_key(&number) || self.held.contains_key(&number) {
+            return false;
+        }
+        // One that is not saved is new, and has nothing yet.
+        let known = self.clean.take(&number);
+        let missing = known.is_none();
+        self.held.insert(number, known.unwrap_or_default());
+        missing
+    }
+
+    fn release(&mut self) {
+        for (number, account) in self.held.drain() {
+            self.clean.put(number, account);
+        }
+    }
+
+    fn take(&mut self, number: u64) -> V {
+        let dirty = self.dirty.remove(&number);
+        dirty
+            .or_else(|| self.held.remove(&number))
+            .unwrap_or_default()
+    }
+
+    /// Packs what is dirty; from now on it is clean.
+    fn drain(&mut self, packed: &mut PackedAccounts, pack: impl Fn(&mut V) -> Vec<u8>) {
+        for (number, mut account) in std::mem::take(&mut self.dirty) {
+            packed.push((number, pack(&mut account)));
+            self.clean.put(number, account);
+        }
+    }
+}
+
+/// Members, conversions and references.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    held: Held,
-    clean: Halves<u64, Member>,
-    dirty: HashMap<u64, Member>,
+    members: Accounts<Member>,
+    /// None: nothing was accepted under this number.
+    conversions: Accounts<Option<Box<Conversion>>>,
+    /// Held until the entry has passed.
+    held_references: HashMap<ReferenceKey, u64>,
     references: Halves<ReferenceKey, u64>,
-    /// Enrolled and not saved.
+    /// Enrolled or used up, and not saved.
     new_references: HashMap<ReferenceKey, u64>,
     seen: Halves<MessageKey, ()>,
 }
@@ -70,35 +119,36 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(members: usize, ids: usize) -> Self {
         Self {
-            held: Held::default(),
-            clean: Halves::new(members),
-            dirty: HashMap::new(),
+            members: Accounts::new(members),
+            conversions: Accounts::new(members),
+            held_references: HashMap::new(),
             references: Halves::new(members.saturating_mul(2)),
             new_references: HashMap::new(),
             seen: Halves::new(ids),
         }
     }
 
-    /// Holds the members that an entry needs; answers those that must be read, each once.
+    /// Holds the members and conversions that an entry needs; answers those that must be read, each once.
     pub(crate) fn hold(&mut self, numbers: impl Iterator<Item = u64>) -> Vec<u64> {
-        let mut missing = Vec::new();
-        for number in numbers {
-            if self.dirty.contains_key(&number) || self.held.members.contains_key(&number) {
-                continue;
+        let missing = numbers.filter(|number| {
+            if conversion::is_number(*number) {
+                self.conversions.hold(*number)
+            } else {
+                self.members.hold(*number)
             }
-            // One that is not saved is new, and has nothing yet.
-            let known = self.clean.take(&number);
-            if known.is_none() {
-                missing.push(number);
-            }
-            self.held.members.insert(number, known.unwrap_or_default());
-        }
-        missing
+        });
+        missing.collect()
     }
 
     /// Holds a member that was read.
     pub(crate) fn admit(&mut self, number: u64, member: Member) {
-        self.held.members.insert(number, member);
+        self.members.held.insert(number, member);
+    }
+
+    /// Holds a conversion that was read.
+    pub(crate) fn admit_conversion(&mut self, number: u64, conversion: Conversion) {
+        let conversion = Some(Box::new(conversion));
+        self.conversions.held.insert(number, conversion);
     }
 
     /// Holds the references that an entry needs; answers those that must be read, each once.
@@ -108,11 +158,11 @@ impl Memory {
     ) -> Vec<ReferenceKey> {
         let mut missing = HashSet::new();
         for key in keys {
-            if self.new_references.contains_key(&key) || self.held.references.contains_key(&key) {
+            if self.new_references.contains_key(&key) || self.held_references.contains_key(&key) {
                 continue;
             }
             match self.references.take(&key) {
-                Some(number) => drop(self.held.references.insert(key, number)),
+                Some(number) => drop(self.held_references.insert(key, number)),
                 None => drop(missing.insert(key)),
             }
         }
@@ -121,25 +171,21 @@ impl Memory {
 
     /// Holds a reference that was read.
     pub(crate) fn admit_reference(&mut self, key: ReferenceKey, number: u64) {
-        self.held.references.insert(key, number);
+        self.held_references.insert(key, number);
     }
 
     /// The entry has passed: what it needed may be dropped.
     pub(crate) fn release(&mut self) {
-        for (number, member) in self.held.members.drain() {
-            self.clean.put(number, member);
-        }
-        for (key, number) in self.held.references.drain() {
+        self.members.release();
+        self.conversions.release();
+        for (key, number) in self.held_references.drain() {
             self.references.put(key, number);
         }
     }
 
     /// Takes a held member out to change it, its points in the mode that they have now; [`Self::put`] brings it back.
     pub(crate) fn take(&mut self, number: u64, prefunded: &BTreeSet<MerchantNo>) -> Member {
-        let dirty = self.dirty.remove(&number);
-        let mut member = dirty
-            .or_else(|| self.held.members.remove(&number))
-            .unwrap_or_default();
+        let mut member = self.members.take(number);
         if !prefunded.is_empty() {
             member.prefund(prefunded);
         }
@@ -147,20 +193,29 @@ impl Memory {
     }
 
     pub(crate) fn put(&mut self, number: u64, member: Member) {
-        self.dirty.insert(number, member);
+        self.members.dirty.insert(number, member);
+    }
+
+    /// Takes a held conversion out to change it, if there is one; [`Self::put_conversion`] brings it back.
+    pub(crate) fn take_conversion(&mut self, number: u64) -> Option<Box<Conversion>> {
+        self.conversions.take(number)
+    }
+
+    pub(crate) fn put_conversion(&mut self, number: u64, conversion: Box<Conversion>) {
+        self.conversions.dirty.insert(number, Some(conversion));
     }
 
     pub(crate) fn dirty(&self) -> usize {
-        self.dirty.len() + self.new_references.len()
+        self.members.dirty.len() + self.conversions.dirty.len() + self.new_references.len()
     }
 
-    /// The member of a held reference.
+    /// What a held reference stands for: a member, or a conversion.
     pub(crate) fn reference(&self, key: &ReferenceKey) -> Option<u64> {
         let new = self.new_references.get(key);
-        new.or_else(|| self.held.references.get(key)).copied()
+        new.or_else(|| self.held_references.get(key)).copied()
     }
 
-    /// A held reference that the log enrols; false when it is taken.
+    /// A held reference that the log enrols or uses up; false when it is taken.
     pub(crate) fn enrol(&mut self, key: ReferenceKey, number: u64) -> bool {
         let free = self.reference(&key).is_none();
         if free {
@@ -183,12 +238,13 @@ impl Memory {
         &mut self,
         terms: &Terms,
         now: i64,
-    ) -> (PackedMembers, Vec<(ReferenceKey, u64)>) {
-        let mut members = Vec::with_capacity(self.dirty.len());
-        for (number, mut member) in std::mem::take(&mut self.dirty) {
-            members.push((number, member.pack(terms, now)));
-            self.clean.put(number, member);
-        }
+    ) -> (PackedAccounts, Vec<(ReferenceKey, u64)>) {
+        let mut members = Vec::with_capacity(self.dirty());
+        self.members
+            .drain(&mut members, |member| member.pack(terms, now));
+        self.conversions.drain(&mut members, |conversion| {
+            conversion.as_deref().map_or_else(Vec::new, state::pack)
+        });
         members.sort_unstable_by_key(|(number, _)| *number);
         let mut references: Vec<_> = self.new_references.drain().collect();
         references.sort_unstable();
@@ -214,7 +270,7 @@ mod tests {
         assert!(memory.hold([1].into_iter()).is_empty(), "dirty");
         assert!(memory.hold([99].into_iter()).is_empty(), "just read");
         assert_eq!(memory.hold([2].into_iter()), [2], "not used for long");
-        assert!(memory.clean.young.len() + memory.clean.old.len() <= 6);
+        assert!(memory.members.clean.young.len() + memory.members.clean.old.len() <= 6);
         let (members, _) = memory.drain(&Terms::default(), 0);
         assert_eq!(members.len(), 1);
         assert_eq!(memory.dirty(), 0);

@@ -1,4 +1,4 @@
-//! What the auditor asks for and does not hold: members and references that it saved itself, and earlier entries.
+//! What the auditor asks for and does not hold: members, conversions and references that it saved itself, and earlier entries.
 
 use bytes::Bytes;
 use hansa_proto::v1;
@@ -21,7 +21,8 @@ pub struct Entry {
 /// A merchant's number in the log: the order of onboarding, from 0.
 pub type MerchantNo = u32;
 
-/// A merchant's reference of a member.
+/// A merchant's reference of a member; or, under a number of its own for each merchant, what its conversions used up: click ids, order
+/// references, ids of the conversions themselves.
 pub type ReferenceKey = (MerchantNo, [u8; 16]);
 
 /// Why a source cannot answer: its own words.
@@ -29,13 +30,13 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where what was saved is read again. Answers must be those of the last save: nothing newer, nothing older.
 pub trait Source {
-    /// Saved members, packed; unknown ones are left out.
+    /// Saved members and conversions, packed; unknown ones are left out.
     ///
     /// # Errors
     /// When the place cannot be read.
     fn members(&mut self, numbers: &[u64]) -> Result<Vec<(u64, Vec<u8>)>, SourceError>;
 
-    /// Members of saved references; unknown ones are left out.
+    /// What saved references stand for, members or conversions; unknown ones are left out.
     ///
     /// # Errors
     /// When the place cannot be read.

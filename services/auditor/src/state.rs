@@ -1,11 +1,11 @@
-//! What outlives the process: packed members, and the small state beside them.
+//! What outlives the process: packed members and conversions, and the small state beside them.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{books::Books, finance::Finance, keys::Keys, seal::Tree, terms::Terms};
 
 /// Version of the packed bytes; another one is refused, and the audit begins again.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Packed bytes that this release cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ const VERSION: u8 = 2;
 )]
 pub struct Unreadable(String);
 
-/// Everything but members and references.
+/// Everything but members, conversions and references.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Small {
     /// Leaves that were audited.

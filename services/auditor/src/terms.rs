@@ -11,6 +11,7 @@ use hansa_proto::v1;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    affiliates::{Codes, Traffic},
     calendar::{CutOff, NEVER, Schedule, months_after, next_sweep},
     exact::{Exact, amount, per_point},
     finding::Mismatch,
@@ -263,6 +264,7 @@ pub(crate) struct Merchant {
     pub(crate) earns: bool,
     pub(crate) burns: bool,
     pub(crate) contracts: Vec<Contract>,
+    pub(crate) traffic: Traffic,
     /// The contract as it was last written, to tell a change from a repetition.
     written: Option<Vec<u8>>,
 }
@@ -326,6 +328,7 @@ mod state {
             }
         }
 
+        /// Purchases, and those that affiliates brought.
         pub(crate) fn lets_earn(self) -> bool {
             matches!(self, Self::Active)
         }
@@ -338,7 +341,7 @@ mod state {
             matches!(self, Self::Active | Self::BurnOnly | Self::WindingDown)
         }
 
-        /// Voids, refunds and returns.
+        /// Voids, refunds, returns and approvals.
         pub(crate) fn lets_give_back(self) -> bool {
             !matches!(self, Self::Onboarding | Self::Closed)
         }
@@ -373,6 +376,8 @@ pub(crate) struct Terms {
     pub(crate) by_slug: BTreeMap<String, MerchantNo>,
     /// In order of their ids.
     pub(crate) promotions: BTreeMap<String, Promotion>,
+    /// Of affiliates.
+    pub(crate) codes: Codes,
 }
 
 impl Terms {
@@ -457,6 +462,7 @@ impl Terms {
                 earns: false,
                 burns: false,
                 contracts: Vec::new(),
+                traffic: Traffic::default(),
                 written: None,
             });
         }
@@ -464,9 +470,12 @@ impl Terms {
         let Some(merchant) = self.merchants.get_mut(at) else {
             return Err(Mismatch::fact("a merchant of the alliance", number));
         };
-        let has = |role: v1::MerchantRole| m.roles.is_empty() || m.roles().any(|r| r == role);
-        merchant.earns = has(v1::MerchantRole::Earn);
-        merchant.burns = has(v1::MerchantRole::Burn);
+        // None given means that it earns and burns, and for an affiliate that it does not.
+        let shop = m.affiliate.is_none() && merchant.traffic.profile.is_none();
+        let has = |role: v1::MerchantRole| m.roles().any(|r| r == role);
+        merchant.earns = has(v1::MerchantRole::Earn) || (shop && m.roles.is_empty());
+        merchant.burns = has(v1::MerchantRole::Burn) || (shop && m.roles.is_empty());
+        merchant.traffic.welcomes = has(v1::MerchantRole::Affiliate);
         if let Some(contract) = &m.contract {
             let written = prost::Message::encode_to_vec(contract);
             if merchant.written.as_ref() != Some(&written) {
@@ -481,7 +490,8 @@ impl Terms {
                 merchant.written = Some(written);
             }
         }
-        merchant.state = State::read(m.state());
+        let before = std::mem::replace(&mut merchant.state, State::read(m.state()));
+        self.take_traffic(number, m, before, decided_at)?;
         Ok(number)
     }
 

@@ -77,6 +77,10 @@ pub enum Kind {
     BurnExpired,
     Adjustment,
     Prefunding,
+    CommissionFunded,
+    CommissionReversed,
+    Commission,
+    CommissionClawback,
 }
 
 impl Kind {
@@ -104,6 +108,10 @@ impl Kind {
             Self::BurnExpired => "BURN_EXPIRED",
             Self::Adjustment => "ADJUSTMENT",
             Self::Prefunding => "PREFUNDING",
+            Self::CommissionFunded => "COMMISSION_FUNDED",
+            Self::CommissionReversed => "COMMISSION_REVERSED",
+            Self::Commission => "COMMISSION",
+            Self::CommissionClawback => "COMMISSION_CLAWBACK",
         }
     }
 }
@@ -152,13 +160,20 @@ pub struct Hub {
     pub breakage: i128,
     /// 4900.
     pub adjustments: i128,
+    /// Change of 2200, over all merchants.
+    pub commission: i128,
 }
 
 impl Hub {
     /// All of it.
     #[must_use]
     pub const fn sum(&self) -> i128 {
-        self.reserve + self.service_fee + self.redemption_fee + self.breakage + self.adjustments
+        self.reserve
+            + self.service_fee
+            + self.redemption_fee
+            + self.breakage
+            + self.adjustments
+            + self.commission
     }
 }
 

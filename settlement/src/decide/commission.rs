@@ -154,9 +154,15 @@ impl Candidates<'_> {
     }
 
     fn last(&self, global: &Global, kind: TouchKind) -> Result<Winner, Option<OutcomeCode>> {
-        let of_kind = |(place, touch): &(usize, &ClaimedTouch)| {
-            touch.kind == kind && !self.invalid.contains(&(*place as u8))
+        // By the touch's own id: a merchant may name one touch twice.
+        let is_invalid = |id: [u8; 16]| {
+            let invalid = self.invalid.iter();
+            invalid
+                .filter_map(|place| self.conversion.touches.get(usize::from(*place)))
+                .any(|touch| touch.id == id)
         };
+        let of_kind =
+            |(_, touch): &(usize, &ClaimedTouch)| touch.kind == kind && !is_invalid(touch.id);
         let mut touches: Vec<_> = self
             .conversion
             .touches
@@ -189,9 +195,8 @@ impl Candidates<'_> {
             (false, TouchKind::View) => self.terms.view_window_micros,
         };
         // Clocks differ a little: a touch may seem to lie as far ahead of its conversion as an event may of the hub's clock.
-        if touch.at > event.plus_micros(super::MAX_AHEAD_MICROS)
-            || touch.at < event.plus_micros(-window)
-        {
+        let ahead = event.plus_micros(super::MAX_AHEAD_MICROS);
+        if window == 0 || touch.at > ahead || touch.at < event.plus_micros(-window) {
             return Err(OutcomeCode::OutsideAttributionWindow);
         }
         if touch.flags & self.terms.placement.refused_flags != 0 {
@@ -519,8 +524,12 @@ impl Fold<'_> {
             .filter(|place| !account.invalid.contains(place))
             .ok_or(CommissionFactRefusal::TouchNotFound)?;
         let merchant = account.conversion.merchant;
-        let attributed =
-            account.attribution.touch == Some(place) && account.state != CommissionState::Reversed;
+        let attributed = account
+            .attribution
+            .touch
+            .and_then(|place| account.conversion.touches.get(usize::from(place)))
+            .is_some_and(|attributed| attributed.id == touch)
+            && account.state != CommissionState::Reversed;
         let micros = account.micros;
         self.changed(CommissionChange::Invalidated {
             merchant,

@@ -183,22 +183,19 @@ fn admit(global: &Global, ctx: &Context, message: &Message) -> Result<(), Outcom
     if !has_role {
         return Err(OutcomeCode::RoleMissing);
     }
-    if message.member.is_none() {
-        Err(match kind {
-            // It is not a member that is missing, but the conversion.
-            MessageKind::ConversionReturn | MessageKind::ConversionApproval => {
-                OutcomeCode::OriginalNotFound
-            }
-            MessageKind::Accrual
-            | MessageKind::AccrualReversal
-            | MessageKind::Authorisation
-            | MessageKind::Capture
-            | MessageKind::Void
-            | MessageKind::Refund
-            | MessageKind::Conversion => OutcomeCode::MemberNotFound,
-        })
-    } else {
-        Ok(())
+    match kind {
+        // It is not a member that is missing, but the conversion: which is said when its turn comes.
+        MessageKind::ConversionReturn | MessageKind::ConversionApproval => Ok(()),
+        MessageKind::Accrual
+        | MessageKind::AccrualReversal
+        | MessageKind::Authorisation
+        | MessageKind::Capture
+        | MessageKind::Void
+        | MessageKind::Refund
+        | MessageKind::Conversion => match message.member {
+            Some(_) => Ok(()),
+            None => Err(OutcomeCode::MemberNotFound),
+        },
     }
 }
 

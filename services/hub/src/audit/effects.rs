@@ -122,7 +122,7 @@ fn text(sums: &Sums, auditor: &Auditor) -> String {
     let legs = sums.iter().map(|((cycle, account), micros)| {
         let code = account.code();
         match account {
-            Account::Clearing(merchant) => {
+            Account::Clearing(merchant) | Account::CommissionReserve(merchant) => {
                 let merchant = auditor.merchant_id(*merchant);
                 format!("{code}.{merchant} {micros:+} in cycle {cycle}")
             }

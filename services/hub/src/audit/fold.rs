@@ -8,13 +8,16 @@ use hansa_settlement::{CycleTotals, MerchantIx, MessageKind};
 use crate::{convert::cycle_number, registry::Registry};
 
 /// Kinds of messages, by the names that both sides count them under.
-const KINDS: [(MessageKind, &str); 6] = [
+const KINDS: [(MessageKind, &str); 9] = [
     (MessageKind::Accrual, "accrual"),
     (MessageKind::AccrualReversal, "accrual_reversal"),
     (MessageKind::Authorisation, "redemption_authorisation"),
     (MessageKind::Capture, "redemption_capture"),
     (MessageKind::Void, "redemption_void"),
     (MessageKind::Refund, "redemption_refund"),
+    (MessageKind::Conversion, "conversion"),
+    (MessageKind::ConversionReturn, "conversion_return"),
+    (MessageKind::ConversionApproval, "conversion_approval"),
 ];
 
 /// What the fold says of a cycle, merchants by their ids.
@@ -62,6 +65,7 @@ pub fn totals(cycle: &CycleTotals, registry: &Registry) -> audit::CycleTotals {
             redemption_fee: cycle.hub.redemption_fee_micros,
             breakage: cycle.hub.breakage_micros,
             adjustments: cycle.hub.adjustment_micros,
+            commission: cycle.hub.commission_micros,
         },
         pairs: pairs.collect(),
         lines: lines.collect(),

@@ -349,7 +349,7 @@ impl<'a> Deciding<'a> {
                         .copied()
                 })
         };
-        let number = account(message, pos, member, |id| self.seen(merchant, id));
+        let number = account(merchant, message, pos, member, |of, id| self.seen(of, id));
         let resolved = resolve(merchant, message, number, |of, id| self.seen(of, id));
         if let Some(conversion) = number.filter(|_| message.claim.is_some()) {
             self.state.members.admit(Packed::unknown(conversion));

@@ -19,6 +19,11 @@ pub const fn clicks_of(merchant: u32) -> u32 {
     1 << 30 | merchant
 }
 
+/// The same for the ids of a merchant's accepted conversions: what is returned, approved or recurs is one of them, and no other message.
+pub const fn conversions_of(merchant: u32) -> u32 {
+    1 << 28 | merchant
+}
+
 /// The same for a merchant's order references, as [`crate::intake::name_hash`] makes ids of them.
 pub const fn orders_of(merchant: u32) -> u32 {
     1 << 29 | merchant

@@ -7,7 +7,7 @@ use hansa_store::{MemberRow, Store, StoreError};
 
 use super::{
     Job,
-    ids::{Id, Known, clicks_of, orders_of},
+    ids::{Id, Known, clicks_of, conversions_of, orders_of},
     members::Packed,
     references::Reference,
     state::State,
@@ -137,15 +137,20 @@ impl Wanted {
             message.action,
             Action::ConversionReturn { .. } | Action::ConversionApproval { .. }
         );
-        match state.ids.look_up(merchant, id) {
+        let of = if concerns_conversion {
+            conversions_of(merchant)
+        } else {
+            merchant
+        };
+        match state.ids.look_up(of, id) {
             Known::Seen(pos) if concerns_conversion => {
                 self.account(state, MemberId::of_conversion(Pos(pos)).0);
             }
             Known::Seen(_) | Known::New => {}
             Known::AskStore => {
-                self.ids.push((merchant, *id));
+                self.ids.push((of, *id));
                 if concerns_conversion {
-                    self.conversions.push((merchant, *id));
+                    self.conversions.push((of, *id));
                 }
             }
         }
@@ -157,11 +162,13 @@ impl Wanted {
         }
     }
 
-    /// Whether a conversion's clicks and its order were used.
+    /// Whether a conversion's clicks and its order were used, and what it recurs of.
     fn claim(&mut self, state: &State, merchant: u32, claimed: &Claimed) {
         let clicks = claimed.touches.iter().map(|t| (clicks_of(merchant), t.id));
         let order = (orders_of(merchant), claimed.order);
-        let first = claimed.recurs.map(|first| (merchant, first));
+        let first = claimed
+            .recurs
+            .map(|first| (conversions_of(merchant), first));
         for (of, id) in clicks.chain([order]).chain(first) {
             if state.ids.look_up(of, &id) == Known::AskStore {
                 self.ids.push((of, id));

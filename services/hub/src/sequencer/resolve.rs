@@ -6,23 +6,23 @@ use hansa_settlement::{
     Body, Instant, MemberId, MerchantIx, Message, Outcome, OutcomeCode, Pos, commission::Claim,
 };
 
-use super::ids::{Id, clicks_of, orders_of};
+use super::ids::{Id, clicks_of, conversions_of, orders_of};
 use crate::intake::{Action, Claimed, Prepared};
 
-/// The account that a message concerns: the member that its reference means, or a conversion's. `original` finds where the
-/// merchant's earlier messages were decided. A return or an approval of a message that is no conversion finds an account that
-/// nothing was ever put into.
+/// The account that a message concerns: the member that its reference means, or a conversion's. `used` finds, in a namespace of ids,
+/// where one was used: a return or an approval names an accepted conversion, and no other message.
 pub fn account(
+    merchant: u32,
     message: &Prepared,
     pos: Pos,
     member: impl FnOnce() -> Option<u64>,
-    original: impl Fn(&Id) -> Option<Pos>,
+    used: impl Fn(u32, &Id) -> Option<Pos>,
 ) -> Option<u64> {
     match &message.action {
         Action::Conversion => Some(MemberId::of_conversion(pos).0),
         Action::ConversionReturn { original: id, .. }
         | Action::ConversionApproval { original: id } => {
-            original(id).map(|pos| MemberId::of_conversion(pos).0)
+            used(conversions_of(merchant), id).map(|pos| MemberId::of_conversion(pos).0)
         }
         Action::Accrual { .. }
         | Action::Reversal { .. }
@@ -106,7 +106,9 @@ pub fn resolve(
             forged: claimed.forged,
             code: claimed.code.clone(),
             order_known: used(orders_of(merchant), &claimed.order).is_some(),
-            recurs: claimed.recurs.map(|first| original(&first)),
+            recurs: claimed
+                .recurs
+                .map(|first| used(conversions_of(merchant), &first)),
         })
     };
     Message {
@@ -119,7 +121,7 @@ pub fn resolve(
     }
 }
 
-/// The ids that an accepted conversion uses up, each with its namespace: its order reference, and the click that it is attributed to
+/// The ids that an accepted conversion uses up, each with its namespace: its own, its order reference, and the click that it is attributed to
 /// unless an earlier conversion, of which it recurs, has it.
 pub fn used_up(
     merchant: u32,
@@ -138,9 +140,9 @@ pub fn used_up(
         .and_then(|place| claim.touches.get(usize::from(place)))
         .filter(|(_, used)| used.is_none())
         .map(|(touch, _)| (clicks_of(merchant), touch.id));
-    std::iter::once((orders_of(merchant), claimed.order))
-        .chain(click)
-        .collect()
+    let own = (conversions_of(merchant), message.id);
+    let order = (orders_of(merchant), claimed.order);
+    [own, order].into_iter().chain(click).collect()
 }
 
 /// The outcome of a message whose id was decided at `first` with `outcome`.

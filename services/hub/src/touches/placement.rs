@@ -62,13 +62,6 @@ impl PlacementLookup {
         Self(Arc::new(lookup))
     }
 
-    /// No merchant has rules.
-    #[must_use]
-    pub fn none() -> Self {
-        let none = Arc::new(PlacementRules::default());
-        Self::new(move |_| Arc::clone(&none))
-    }
-
     /// The rules of a placement.
     #[must_use]
     pub fn rules(&self, placed: Placed) -> Arc<PlacementRules> {

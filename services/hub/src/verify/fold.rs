@@ -275,7 +275,7 @@ impl Fold {
     ) -> Result<v1::Outcome, Mismatch> {
         let used = |of, id: &Id| self.ids.get(&(of, *id)).map(|pos| Pos(*pos));
         let member = || self.references.get(&(merchant, message.reference)).copied();
-        let number = account(message, pos, member, |id| used(merchant, id));
+        let number = account(merchant, message, pos, member, used);
         let resolved = resolve(merchant, message, number, used);
         let mut member = self.member(number)?;
         let context = Context {

@@ -16,7 +16,8 @@ use hansa_hub::{
 };
 use hansa_proto::{BATCH_PAYLOAD_TYPE, v1};
 use hansa_settlement::{
-    Change, Effect, Global, Pos, append_effects, apply_global, decode_effect_stream,
+    Change, CommissionChange, Effect, Global, Pos, append_effects, apply_global,
+    decode_effect_stream,
 };
 use hansa_store::{EntryRow, Group, Store, StoreOptions};
 use prost::Message as _;
@@ -175,22 +176,27 @@ fn closed(forge: &Forge) -> Vec<u32> {
         .collect()
 }
 
-/// An effect of a closed cycle that posts a purchase, and its entry.
-fn posting(forge: &Forge) -> (u64, Effect) {
+/// The first effect of a closed cycle that is one of these, and its entry.
+fn first(forge: &Forge, of_these: impl Fn(&Change) -> bool) -> (u64, Effect) {
     let last = *closed(forge).last().unwrap();
     for (seq, bytes) in (0..).zip(&forge.effects) {
         for record in decode_effect_stream(bytes).unwrap() {
             for effect in record.effects {
-                if let Change::Accrued { accrual, .. } = &effect.change
-                    && accrual.parts.iter().any(|part| part.points > 0)
-                    && effect.cycle.0 < last
-                {
+                if of_these(&effect.change) && effect.cycle.0 < last {
                     return (seq, effect);
                 }
             }
         }
     }
-    panic!("the sample posts nothing");
+    panic!("the sample has none");
+}
+
+/// An effect of a closed cycle that posts a purchase, and its entry.
+fn posting(forge: &Forge) -> (u64, Effect) {
+    first(forge, |change| match change {
+        Change::Accrued { accrual, .. } => accrual.parts.iter().any(|part| part.points > 0),
+        _ => false,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,18 +279,45 @@ async fn a_fold_whose_totals_are_wrong_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_recorded_effect_names_its_message_and_stops_the_audit() {
     let forge = histories::sample(SEED);
-    let all = forge.entries.len();
-    let (seq, effect) = posting(&forge);
+    let wrong = posting(&forge);
     // One point more, for the fold and for every restart of it.
+    names_its_message(&forge, wrong, |change| {
+        if let Change::Accrued { accrual, .. } = change {
+            accrual.parts[0].points += 1;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_recorded_commission_names_its_conversion() {
+    let forge = histories::sample(SEED);
+    let wrong = first(&forge, |change| match change {
+        Change::Commission(CommissionChange::Accrued(accrued)) => accrued.micros > 0,
+        _ => false,
+    });
+    names_its_message(&forge, wrong, |change| {
+        if let Change::Commission(CommissionChange::Accrued(accrued)) = change {
+            accrued.micros += 1;
+        }
+    })
+    .await;
+}
+
+/// An effect that is changed where it is recorded is found, by the message that it is recorded for, until it is put right.
+async fn names_its_message(
+    forge: &Forge,
+    (seq, effect): (u64, Effect),
+    spoil: impl Fn(&mut Change),
+) {
+    let all = forge.entries.len();
     let mut records = decode_effect_stream(&forge.effects[seq as usize]).unwrap();
     let position = records
         .iter()
         .position(|record| record.effects.contains(&effect))
         .unwrap();
     for effect in &mut records[position].effects {
-        if let Change::Accrued { accrual, .. } = &mut effect.change {
-            accrual.parts[0].points += 1;
-        }
+        spoil(&mut effect.change);
     }
     let mut effects = forge.effects.clone();
     effects[seq as usize].clear();
@@ -292,8 +325,8 @@ async fn a_wrong_recorded_effect_names_its_message_and_stops_the_audit() {
         append_effects(record, &mut effects[seq as usize]);
     }
     let beside = Beside::new().await;
-    beside.answer(forge.global.clone(), &forge);
-    beside.grow(&forge, &effects, 0, all).await;
+    beside.answer(forge.global.clone(), forge);
+    beside.grow(forge, &effects, 0, all).await;
     let audit = beside.run(all).await;
 
     let index = records[position].index;

@@ -10,18 +10,18 @@ use bytes::Bytes;
 use hansa_auditor::{
     Auditor, Bounds, Certificate, Entry, Finding, ReferenceKey, Source, SourceError, Stop,
 };
-use hansa_client::{dsse, keys::SigningKey, leaf::leaf_data, time::timestamp};
+use hansa_client::{dsse, keys::SigningKey, leaf::leaf_data, time::timestamp, touch_id::TouchId};
 use hansa_hub::{
     audit::fold,
-    convert, facts, intake,
+    commissions, convert, facts, intake,
     registry::Registry,
-    sequencer::resolve::{repeated, resolve},
+    sequencer::resolve::{account, repeated, resolve, used_up},
     signer::Signer,
 };
 use hansa_proto::{BATCH_PAYLOAD_TYPE, v1};
 use hansa_settlement::{
-    Context, CycleState, Effect, Global, Instant, MemberId, PackedMember, Pos, Recorded,
-    append_effects, apply_global, decide_packed, due_mut,
+    Context, CycleState, Effect, Global, Instant, Member, MemberId, OutcomeCode, PackedMember, Pos,
+    Recorded, append_effects, apply_global, decide_commission_fact, decide_packed, due_mut,
 };
 use prost::Message as _;
 use ring::digest::{SHA256, digest};
@@ -33,9 +33,16 @@ struct First {
     outcome: v1::Outcome,
 }
 
+/// The hub's key: the example of RFC 8410.
+const HUB: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+    -----END PRIVATE KEY-----\n";
+
 /// A log that grows.
 pub(crate) struct Forge {
     signer: Signer,
+    /// The signer's, for touches.
+    hub: SigningKey,
     keys: BTreeMap<String, Arc<SigningKey>>,
     pub(crate) global: Global,
     pub(crate) registry: Registry,
@@ -43,6 +50,8 @@ pub(crate) struct Forge {
     scratch: Vec<u8>,
     references: HashMap<ReferenceKey, u64>,
     ids: HashMap<(u32, [u8; 16]), First>,
+    /// Ids that conversions used up, by namespace.
+    used: HashMap<(u32, [u8; 16]), Pos>,
     pub(crate) entries: Vec<Entry>,
     /// What each entry records for a restart.
     pub(crate) effects: Vec<Vec<u8>>,
@@ -52,7 +61,8 @@ pub(crate) struct Forge {
 
 impl Forge {
     pub(crate) fn new(now: i64) -> Self {
-        let signer = Signer::new(SigningKey::generate().unwrap(), "forge.example/log").unwrap();
+        let hub = || SigningKey::from_pem(HUB).unwrap();
+        let signer = Signer::new(hub(), "forge.example/log").unwrap();
         let person = |id: &str| v1::Key {
             key_id: id.into(),
             public_key: SigningKey::generate()
@@ -71,6 +81,7 @@ impl Forge {
         };
         let mut forge = Self {
             signer,
+            hub: hub(),
             keys: BTreeMap::new(),
             global: facts::blank(),
             registry: Registry::default(),
@@ -78,6 +89,7 @@ impl Forge {
             scratch: Vec::new(),
             references: HashMap::new(),
             ids: HashMap::new(),
+            used: HashMap::new(),
             entries: Vec::new(),
             effects: Vec::new(),
             now,
@@ -295,24 +307,33 @@ impl Forge {
                 outcomes.push(repeated(first.pos, &first.outcome, same));
                 continue;
             }
-            let number = self.references.get(&(merchant, message.reference)).copied();
-            let resolved = resolve(merchant, message, number, |of, id| {
-                self.ids.get(&(of, *id)).map(|first| first.pos)
-            });
-            let mut nobody = PackedMember::new(Vec::new());
-            let member = match number {
-                Some(number) => self.members.get_mut(&number).unwrap(),
-                None => &mut nobody,
+            let used = |of: u32, id: &[u8; 16]| {
+                let key = (of, *id);
+                let own = || self.ids.get(&key).map(|first| first.pos);
+                self.used.get(&key).copied().or_else(own)
             };
+            let member = || self.references.get(&(merchant, message.reference)).copied();
+            let number = account(merchant, message, pos, member, used);
+            let resolved = resolve(merchant, message, number, used);
+            let known = number.and_then(|number| self.members.remove(&number));
+            let is_known = known.is_some();
+            let mut member = known.unwrap_or_default();
             let context = Context {
                 decided_at: Instant(self.now),
                 pos,
             };
-            let scratch = &mut self.scratch;
+            let (global, scratch) = (&self.global, &mut self.scratch);
             let decision =
-                decide_packed(&self.global, member, &context, &resolved, scratch).unwrap();
+                decide_packed(global, &mut member, &context, &resolved, scratch).unwrap();
             for effect in &decision.effects {
                 apply_global(&mut self.global, effect, pos);
+            }
+            let opened = decision.outcome.code == OutcomeCode::Accepted;
+            if let Some(number) = number.filter(|_| is_known || opened) {
+                self.members.insert(number, member);
+            }
+            for key in used_up(merchant, message, &resolved, &decision.outcome) {
+                assert_eq!(self.used.insert(key, pos), None, "used twice");
             }
             record(&mut effects, pos, number.unwrap_or(0), decision.effects);
             let outcome = convert::outcome(&decision.outcome);
@@ -331,6 +352,58 @@ impl Forge {
             self.append(envelope, recorded.encode_to_vec().into(), effects);
         }
         outcomes
+    }
+
+    /// A touch as a merchant gets it.
+    pub(crate) fn click_id(&self, touch: &TouchId) -> String {
+        touch.sign(&self.hub).encode()
+    }
+
+    /// Where a message was decided.
+    pub(crate) fn place(&self, slug: &str, id: &[u8]) -> Option<Pos> {
+        let key = (self.registry.merchant(slug)?, id.try_into().ok()?);
+        self.ids.get(&key).map(|first| first.pos)
+    }
+
+    /// Whether a conversion was accepted at a place.
+    pub(crate) fn is_conversion(&self, place: Pos) -> bool {
+        self.members.contains_key(&MemberId::of_conversion(place).0)
+    }
+
+    /// Decides about conversions: refused or appended, all of it.
+    pub(crate) fn review(&mut self, decisions: Vec<v1::CommissionDecision>) -> Result<(), String> {
+        let decided = v1::CommissionsDecided {
+            decisions,
+            note: "reviewed".into(),
+        };
+        let facts = commissions::read(&decided).map_err(|refusal| format!("{refusal:?}"))?;
+        let mut global = self.global.clone();
+        let mut changed: BTreeMap<u64, Member> = BTreeMap::new();
+        let mut effects = Vec::new();
+        for (index, (conversion, fact)) in (0..).zip(facts) {
+            let context = Context {
+                decided_at: Instant(self.now),
+                pos: Pos::new(self.seq(), index),
+            };
+            let stored = self.members.get(&conversion.0);
+            let stored = || stored.map_or_else(Member::default, |packed| packed.decode().unwrap());
+            let mut member = changed.remove(&conversion.0).unwrap_or_else(stored);
+            let made = decide_commission_fact(&global, &mut member, &context, &fact);
+            let made = made.map_err(|refusal| refusal.to_string())?;
+            for effect in &made {
+                apply_global(&mut global, effect, context.pos);
+            }
+            changed.insert(conversion.0, member);
+            record(&mut effects, context.pos, conversion.0, made);
+        }
+        self.global = global;
+        for (number, member) in changed {
+            let packed = self.members.get_mut(&number).unwrap();
+            packed.replace(&member, &mut self.scratch);
+        }
+        let fact = Some(v1::fact::Fact::CommissionsDecided(decided));
+        self.write(v1::Fact { fact }, "operator:test", effects);
+        Ok(())
     }
 
     /// What the fold says of a closed cycle.

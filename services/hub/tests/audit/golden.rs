@@ -226,6 +226,7 @@ fn issue_mode() {
         redemption_fee: 500_000,
         breakage: 2_522_793,
         adjustments: 0,
+        commission: 0,
     };
     assert_eq!((march.hub, march.hub.sum()), (hub, -985_992));
     let a = [

@@ -11,14 +11,17 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
 
-use super::forge::{Forge, audit, reference};
+use super::{
+    forge::{Forge, audit, reference},
+    traffic::{self, Traffic},
+};
 
-const SECOND: i64 = 1_000_000;
-const HOUR: i64 = 3_600 * SECOND;
-const DAY: i64 = 24 * HOUR;
+pub(super) const SECOND: i64 = 1_000_000;
+pub(super) const HOUR: i64 = 3_600 * SECOND;
+pub(super) const DAY: i64 = 24 * HOUR;
 /// 2026-01-31T23:00:00Z, midnight in Berlin.
 const START: i64 = 1_769_900_400 * SECOND;
-const MERCHANTS: [&str; 4] = ["m", "b", "z", "a"];
+pub(super) const MERCHANTS: [&str; 4] = ["m", "b", "z", "a"];
 const MEMBERS: u64 = 3;
 
 /// Terms of one merchant, as far as they vary.
@@ -63,15 +66,15 @@ struct CutOff {
 
 /// One step; numbers are taken modulo what exists.
 #[derive(Clone, Debug)]
-struct Step {
+pub(super) struct Step {
     wait: i64,
     late: i64,
     kind: u8,
-    merchant: usize,
+    pub(super) merchant: usize,
     member: u64,
-    size: i64,
-    target: usize,
-    join: bool,
+    pub(super) size: i64,
+    pub(super) target: usize,
+    pub(super) join: bool,
     deal: usize,
 }
 
@@ -158,7 +161,8 @@ fn step() -> impl Strategy<Value = Step> {
     let late = prop_oneof![4 => Just(0_i64), 1 => -400_i64..3_000_000];
     let kind = prop_oneof![
         8 => Just(0_u8), 6 => Just(1), 5 => Just(2), 6 => Just(3), 2 => Just(4), 4 => Just(5),
-        2 => Just(6), 1 => 7_u8..15
+        2 => Just(6), 1 => 7_u8..15, 6 => Just(15), 4 => Just(16), 1 => Just(17), 4 => Just(18),
+        1 => Just(19)
     ];
     (
         (wait, late, kind, 0_usize..4, 1..=MEMBERS),
@@ -286,7 +290,11 @@ fn merchant(
     let roles = match roles {
         1 => vec![v1::MerchantRole::Earn.into()],
         2 => vec![v1::MerchantRole::Burn.into()],
-        _ => Vec::new(),
+        3 => Vec::new(),
+        _ => {
+            use v1::MerchantRole::{Affiliate, Burn, Earn};
+            [Earn, Burn, Affiliate].map(i32::from).to_vec()
+        }
     };
     v1::Merchant {
         merchant_id: slug.into(),
@@ -298,12 +306,13 @@ fn merchant(
     }
 }
 
-struct Play<'a> {
-    forge: Forge,
+pub(super) struct Play<'a> {
+    pub(super) forge: Forge,
     deals: &'a [Deal],
     rules: &'a Rules,
     /// Merchant, member, message.
-    sent: Vec<(usize, u64, v1::Message)>,
+    pub(super) sent: Vec<(usize, u64, v1::Message)>,
+    pub(super) traffic: Traffic,
     waiting: Option<(usize, Vec<v1::Message>)>,
     next_id: u64,
     promotions: usize,
@@ -311,13 +320,13 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if let Some((merchant, messages)) = self.waiting.take() {
             self.forge.batch(MERCHANTS[merchant], &messages);
         }
     }
 
-    fn id(&mut self) -> Vec<u8> {
+    pub(super) fn id(&mut self) -> Vec<u8> {
         self.next_id += 1;
         let mut id = [3; 16];
         id[..8].copy_from_slice(&self.next_id.to_be_bytes());
@@ -352,7 +361,7 @@ impl Play<'_> {
         self.send(merchant, message, join);
     }
 
-    fn send(&mut self, merchant: usize, message: v1::Message, join: bool) {
+    pub(super) fn send(&mut self, merchant: usize, message: v1::Message, join: bool) {
         match &mut self.waiting {
             Some((same, messages)) if *same == merchant && join => messages.push(message),
             _ => {
@@ -454,6 +463,9 @@ impl Play<'_> {
                     self.send(merchant, message, step.join);
                 }
             }
+            15 => self.convert(step, at),
+            16 => self.give_back(step, at),
+            17 => self.approve(step, at),
             _ => {
                 self.flush();
                 self.change(step);
@@ -477,7 +489,10 @@ impl Play<'_> {
             10 => drop(self.forge.cut()),
             11 => {
                 let deal = &self.deals[step.deal % self.deals.len()];
-                let changed = merchant(slug, Some(deal), state, step.target % 7);
+                let changed = v1::Merchant {
+                    commission_terms: Some(traffic::terms(step.target, None)),
+                    ..merchant(slug, Some(deal), state, step.target % 7)
+                };
                 if self.forge.merchant(changed).is_ok() {
                     self.contracts[step.merchant] = deal.clone();
                 }
@@ -500,6 +515,8 @@ impl Play<'_> {
                 // Refused where it has no open points, or did so before.
                 drop(self.forge.prefund(slug));
             }
+            18 => self.review(step),
+            19 => self.change_affiliate(step, state),
             _ => self.promote(step),
         }
     }
@@ -554,11 +571,17 @@ fn play(rules: &Rules, deals: &[Deal], steps: &[Step]) -> Forge {
             effective_time: Some(timestamp(START - 40 * DAY)),
             ..contract(&deals[at])
         };
+        let effective = timestamp(START - 40 * DAY);
         let merchant = v1::Merchant {
             contract: Some(contract),
+            commission_terms: Some(traffic::terms(at, Some(effective))),
             ..merchant(slug, None, v1::MerchantState::Active, 0)
         };
         forge.merchant(merchant).unwrap();
+    }
+    for (at, slug) in traffic::AFFILIATES.iter().enumerate() {
+        let affiliate = traffic::affiliate(slug, at, v1::MerchantState::Active);
+        forge.merchant(affiliate).unwrap();
     }
     forge.enrol(&MERCHANTS, MEMBERS);
     let mut play = Play {
@@ -566,6 +589,7 @@ fn play(rules: &Rules, deals: &[Deal], steps: &[Step]) -> Forge {
         deals,
         rules,
         sent: Vec::new(),
+        traffic: Traffic::default(),
         waiting: None,
         next_id: 0,
         promotions: 0,

@@ -6,6 +6,7 @@
 )]
 
 mod beside;
+mod commissions;
 mod cost;
 mod finance;
 mod forge;
@@ -15,3 +16,4 @@ mod over;
 mod repetitions;
 mod rules;
 mod shop;
+mod traffic;
