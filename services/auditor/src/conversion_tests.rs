@@ -127,11 +127,11 @@ impl World {
     }
 }
 
-fn eur(micros: i64) -> Option<v1::Money> {
-    Some(v1::Money {
+fn eur(micros: i64) -> v1::Money {
+    v1::Money {
         currency_code: "EUR".into(),
         micros,
-    })
+    }
 }
 
 fn click(id: u8, affiliate: MerchantNo) -> Touch {

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     /// Version, kind, flags, merchant 7, affiliate 9, site 3; 2026-01-01T00:00:00Z.
-    const BODY_HEX: &str = "01020011000000070000000900000003019b76da80007abc8123456789abcdef";
+    const BODY_HEX: &str = "01020011000000070000000900000003019b76daa8007abc8123456789abcdef";
 
     fn bytes(hex: &str) -> Vec<u8> {
         let digits = hex.as_bytes().chunks(2);
