@@ -152,7 +152,7 @@ pub struct CommissionTotal {
     pub payable_micros: i128,
     /// Taken back afterwards, micro-units.
     pub clawed_back_micros: i128,
-    /// Came under a hold, less what was released or taken back under one, micro-units.
+    /// Came under a hold, or accrued under one, less what was released or taken back under one, micro-units.
     pub held_micros: i128,
 }
 
@@ -163,9 +163,12 @@ impl CommissionTotal {
                 self.conversions += 1;
                 self.accrued_micros += i128::from(accrued.micros);
             }
-            CommissionChange::Reattributed { micros, .. } => {
+            CommissionChange::Reattributed { micros, held, .. } => {
                 self.conversions += 1;
                 self.accrued_micros += i128::from(*micros);
+                if *held {
+                    self.held_micros += i128::from(*micros);
+                }
             }
             CommissionChange::Payable { micros, .. } => self.payable_micros += i128::from(*micros),
             CommissionChange::Reduced {

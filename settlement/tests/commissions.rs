@@ -510,6 +510,33 @@ fn an_invalid_touch_leaves_the_conversion_to_the_next_one() {
 }
 
 #[test]
+fn a_hold_stays_with_a_conversion_that_somebody_else_gets() {
+    let mut world = world(Locking::OpenEnded);
+    let touches = [
+        touch(1, BLOG, "2026-02-01T09:00:00Z"),
+        touch(2, DEALS, CLICKED),
+    ];
+    let pos = converted(&mut world, BOUGHT, claim("100.00", &touches));
+    let held = |world: &World, affiliate| {
+        let totals = &world.global.open_cycle().commissions;
+        totals
+            .get(&(affiliate, A))
+            .map_or(0, |total| total.held_micros)
+    };
+    world
+        .commission_fact(pos, CommissionFact::Hold { flag: 7 })
+        .unwrap();
+    assert_eq!(held(&world, DEALS), 8_000_000);
+    let invalid = CommissionFact::InvalidateTouch { touch: [2; 16] };
+    world.commission_fact(pos, invalid).unwrap();
+    assert_eq!((held(&world, DEALS), held(&world, BLOG)), (0, 5_000_000));
+    world
+        .commission_fact(pos, CommissionFact::Release { flag: 7 })
+        .unwrap();
+    assert_eq!((held(&world, DEALS), held(&world, BLOG)), (0, 0));
+}
+
+#[test]
 fn what_recurs_names_its_first_conversion_and_earns_its_own_rate() {
     let mut world = world(Locking::OpenEnded);
     let click = touch(1, BLOG, CLICKED);

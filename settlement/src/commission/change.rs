@@ -29,6 +29,8 @@ pub enum CommissionChange {
         attribution: Attribution,
         /// The commission, micro-units.
         micros: i64,
+        /// Whether it is held: holds stay with a conversion, whoever it is attributed to.
+        held: bool,
     },
     /// Its lock date is over, or the merchant approved it.
     Locked {
@@ -158,6 +160,7 @@ impl CommissionChange {
                 merchant,
                 attribution,
                 micros,
+                ..
             } => funding(*merchant, attribution.affiliate, *micros),
             Self::Payable {
                 merchant,

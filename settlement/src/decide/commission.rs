@@ -562,10 +562,12 @@ impl Fold<'_> {
             .and_then(|winner| candidates.attribution(winner));
         if let Ok(attribution) = next {
             let micros = attribution.pay.on(account.amount_left());
+            let held = !account.holds.is_empty();
             self.changed(CommissionChange::Reattributed {
                 merchant,
                 attribution,
                 micros,
+                held,
             });
             self.lock_if_due();
         }

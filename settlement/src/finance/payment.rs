@@ -100,6 +100,10 @@ pub struct PaymentInstruction {
     pub state: PaymentState,
     /// When the state was reached.
     pub state_at: Instant,
+    /// When the bank confirmed it, which stays where it comes back.
+    pub settled_at: Option<Instant>,
+    /// When it came back after it was confirmed.
+    pub returned_at: Option<Instant>,
     /// Terms that name the payer's account; `None` where it had none.
     pub payer_account: Option<AccountRef>,
     /// Terms that name the payee's account.
@@ -290,6 +294,8 @@ impl Global {
             number: self.finance.next_payment(),
             state: PaymentState::Pending,
             state_at: at,
+            settled_at: None,
+            returned_at: None,
             payer_account: self.account_of(old.payer, at),
             payee_account: self.account_of(old.payee, at),
             replaces: Some(number),
@@ -318,6 +324,7 @@ impl Global {
     pub(crate) fn confirm(&mut self, number: PaymentNo, reference: &str, at: Instant) {
         self.book_payment(number, 1);
         if let Some(payment) = self.finance.payment_mut(number) {
+            payment.settled_at = Some(at);
             reference.clone_into(&mut payment.bank_reference);
             payment.bank_reason.clear();
         }
@@ -334,6 +341,7 @@ impl Global {
             self.book_payment(number, -1);
         }
         if let Some(payment) = self.finance.payment_mut(number) {
+            payment.returned_at = settled.then_some(at);
             payment.bank_reference.clear();
             reason.clone_into(&mut payment.bank_reason);
         }
@@ -368,6 +376,8 @@ mod tests {
             amount_micros: 3_440_000,
             state: PaymentState::Pending,
             state_at: Instant(0),
+            settled_at: None,
+            returned_at: None,
             payer_account: None,
             payee_account: None,
             replaces: None,

@@ -118,6 +118,8 @@ impl Global {
                 amount_micros: planned.amount_micros,
                 state: PaymentState::Pending,
                 state_at: at,
+                settled_at: None,
+                returned_at: None,
                 payer_account: self.account_of(planned.payer, at),
                 payee_account: planned.payee_account,
                 replaces: None,
