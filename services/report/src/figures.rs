@@ -1,6 +1,7 @@
 //! Whether a document's figures add up, from the document alone: no store, no hub, no key.
 
 use crate::amount::Amount;
+use crate::commission::{self, CommissionStatement, CommissionStatementError};
 use crate::ledger::{self, LedgerFigures};
 use crate::liability::{self, LiabilityError, LiabilityReport};
 use crate::statement::{self, StatementDocument, StatementError};
@@ -23,6 +24,9 @@ pub enum FiguresError {
     /// A statement that contradicts itself.
     #[error(transparent)]
     Statement(StatementError),
+    /// A commission statement that contradicts itself.
+    #[error(transparent)]
+    Commission(CommissionStatementError),
     /// A report that contradicts itself.
     #[error(transparent)]
     Liability(LiabilityError),
@@ -58,6 +62,21 @@ pub enum Figures {
         lines: usize,
         /// Rows of the drill-down, where there is one.
         rows: Option<usize>,
+    },
+    /// A commission statement.
+    Commission {
+        /// The cycle.
+        cycle: u32,
+        /// The affiliate's id.
+        affiliate: String,
+        /// Balance at the beginning.
+        opening: Amount,
+        /// What was paid.
+        paid: Amount,
+        /// Balance at the end.
+        closing: Amount,
+        /// Lines.
+        lines: usize,
     },
     /// A liability report.
     Liability {
@@ -100,6 +119,18 @@ impl Figures {
                     carried_forward: parts.carried_forward,
                     lines: parts.lines.len(),
                     rows: parts.drill_down.as_ref().map(Vec::len),
+                })
+            }
+            commission::SCHEMA => {
+                let document = CommissionStatement::from_json(json)?;
+                let parts = document.parts();
+                Ok(Self::Commission {
+                    cycle: parts.cycle,
+                    affiliate: parts.affiliate.id.clone(),
+                    opening: parts.figures.opening,
+                    paid: parts.figures.paid,
+                    closing: parts.figures.closing,
+                    lines: parts.lines.len(),
                 })
             }
             liability::SCHEMA => {

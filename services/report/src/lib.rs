@@ -7,6 +7,7 @@
 //! | Document | Made from | As |
 //! |---|---|---|
 //! | [`StatementDocument`] | [`StatementParts`]: one merchant, one cycle | JSON, CSV, XLSX, PDF |
+//! | [`CommissionStatement`] | [`CommissionParts`]: one affiliate, one cycle | JSON, CSV, PDF |
 //! | [`LiabilityReport`] | [`LiabilityParts`]: open points by funder and age | JSON, CSV, XLSX |
 //! | [`LedgerExport`] | [`LedgerDocument`]s with their postings | JSON, CSV, XLSX |
 //! | [`DocumentsManifest`] | files with their SHA-256 | the payload of a DSSE envelope |
@@ -17,6 +18,7 @@
 //! Costs: linear in lines and messages. All of a document is held in memory; its drill-down is the part that can be large.
 
 mod amount;
+mod commission;
 mod csv_file;
 mod figures;
 mod format;
@@ -31,6 +33,11 @@ mod wire;
 mod workbook;
 
 pub use amount::{Amount, AmountError};
+pub use commission::{
+    AppliedRate, COMMISSION_REASONS, CommissionFigures, CommissionLine, CommissionLineKind,
+    CommissionParts, CommissionReasonText, CommissionStanding, CommissionStatement,
+    CommissionStatementError, ConversionRef, MerchantCommissions,
+};
 pub use figures::{Figures, FiguresError, attached_json};
 pub use format::Format;
 pub use ledger::{

@@ -347,6 +347,21 @@ impl Hub {
             .ok_or_else(|| CallError::protocol("an answer without a document"))
     }
 
+    /// An affiliate's commission statement; for [`crate::document::verify_document`].
+    pub async fn commission_statement(
+        &self,
+        request: v1::GetCommissionStatementRequest,
+    ) -> Result<v1::SignedDocument, CallError> {
+        let answer = self
+            .call(request, async |hub: Self, request| {
+                hub.affiliates().get_commission_statement(request).await
+            })
+            .await?;
+        answer
+            .document
+            .ok_or_else(|| CallError::protocol("an answer without a document"))
+    }
+
     /// A document of the whole alliance; for [`crate::document::verify_document`].
     ///
     /// # Errors

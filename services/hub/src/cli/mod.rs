@@ -7,6 +7,7 @@ pub mod alliance_file;
 pub mod apply;
 pub mod audit;
 pub mod bench;
+pub mod commissions;
 pub mod connect;
 pub mod cycle;
 pub mod demo;
@@ -68,6 +69,9 @@ enum Command {
     Cycle(cycle::Args),
     /// What a merchant owes and is owed, line by line.
     Statement(statement::Args),
+    /// Commissions of affiliates: statement.
+    #[command(subcommand)]
+    Commissions(commissions::Commissions),
     /// Open points by funder, and the reserve behind them.
     Liability(liability::Args),
     /// Settle closed cycles: compare, propose, approve, pay, reconcile.
@@ -138,6 +142,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => submit::run(args).await,
         Command::Cycle(args) => cycle::run(args).await,
         Command::Statement(args) => statement::run(args).await,
+        Command::Commissions(command) => commissions::run(command).await,
         Command::Liability(args) => liability::run(args).await,
         Command::Finance(args) => finance::run(*args).await,
         Command::Dispute(args) => dispute::run(*args).await,

@@ -109,6 +109,16 @@ fn describe(signed: &SignedFile, figures: Option<&Figures>) -> String {
                 "{lines} lines add up to the net {net}{rows}; paid {paid}, carried forward {carried_forward}"
             )
         }
+        Some(Figures::Commission {
+            opening,
+            paid,
+            closing,
+            lines,
+            ..
+        }) => format!(
+            "{} lines lead from the opening balance {opening} to the closing balance {closing}; paid {paid}",
+            number(*lines as u64)
+        ),
         Some(Figures::Liability {
             points,
             reserve,

@@ -31,6 +31,18 @@ impl Between {
         }
     }
 
+    /// Everything in front of a cycle.
+    #[must_use]
+    pub fn ahead(global: &Global, cycle: &CycleTotals) -> Self {
+        let Self { after, .. } = Self::cuts(global, cycle);
+        // The first cycle has none in front of it.
+        let before = Some(after.unwrap_or(0));
+        Self {
+            after: None,
+            before,
+        }
+    }
+
     /// Whether an entry lies there.
     #[must_use]
     pub fn holds(&self, seq: u64) -> bool {
@@ -43,7 +55,13 @@ pub fn carried_out<'a>(
     global: &'a Global,
     cycle: &CycleTotals,
 ) -> impl Iterator<Item = (&'a Proposal, &'a ProposalDecision)> + use<'a> {
-    let between = Between::cuts(global, cycle);
+    carried_out_in(global, Between::cuts(global, cycle))
+}
+
+fn carried_out_in(
+    global: &Global,
+    between: Between,
+) -> impl Iterator<Item = (&Proposal, &ProposalDecision)> {
     let mut found: Vec<_> = global
         .finance()
         .proposals()
@@ -103,8 +121,18 @@ impl Posted<'_> {
 /// Adjustments that were posted to a cycle, in log order; those of a default too.
 #[must_use]
 pub fn adjustments<'a>(global: &'a Global, cycle: &CycleTotals) -> Vec<Posted<'a>> {
+    adjustments_in(global, Between::cuts(global, cycle))
+}
+
+/// Adjustments that were posted to cycles in front of one, in log order.
+#[must_use]
+pub fn adjustments_before<'a>(global: &'a Global, cycle: &CycleTotals) -> Vec<Posted<'a>> {
+    adjustments_in(global, Between::ahead(global, cycle))
+}
+
+fn adjustments_in(global: &Global, between: Between) -> Vec<Posted<'_>> {
     let mut posted = Vec::new();
-    for (proposal, decision) in carried_out(global, cycle) {
+    for (proposal, decision) in carried_out_in(global, between) {
         match &proposal.action {
             Action::Adjustment(Adjustment {
                 merchant,

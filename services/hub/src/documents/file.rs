@@ -2,8 +2,8 @@
 
 use hansa_proto::v1;
 use hansa_report::{
-    Digest, DocumentFile, DocumentsManifest, Format, LedgerExport, LiabilityReport,
-    StatementDocument,
+    CommissionStatement, Digest, DocumentFile, DocumentsManifest, Format, LedgerExport,
+    LiabilityReport, StatementDocument,
 };
 use ring::digest::{SHA256, digest};
 
@@ -23,6 +23,15 @@ pub struct File {
 impl File {
     /// A statement in a form.
     pub fn statement(document: &StatementDocument, format: Format) -> Result<Self, HubError> {
+        Ok(Self {
+            name: format!("{}.{}", document.file_stem(), format.extension()),
+            content: document.render(format)?,
+            format,
+        })
+    }
+
+    /// A commission statement in a form.
+    pub fn commission(document: &CommissionStatement, format: Format) -> Result<Self, HubError> {
         Ok(Self {
             name: format!("{}.{}", document.file_stem(), format.extension()),
             content: document.render(format)?,

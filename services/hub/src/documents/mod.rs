@@ -7,6 +7,7 @@
 //! - [`parties`] - who documents are from, for and with
 //! - [`statement`], [`ledger`], [`liability`] - the documents
 //! - [`proof`] - where the log proves a cycle
+//! - [`commission`] - an affiliate's statement
 //! - [`ages`] - how old open points are
 //! - [`file`] - a document's names, its bytes, its manifest
 //!
@@ -16,6 +17,7 @@
 
 pub mod ages;
 pub mod breakdown;
+pub mod commission;
 pub mod event;
 pub mod facts;
 pub mod file;
@@ -27,7 +29,7 @@ pub mod statement;
 pub mod terms;
 
 use chrono::{DateTime, Utc};
-use hansa_report::{Amount, LedgerError, LiabilityError, StatementError};
+use hansa_report::{Amount, CommissionStatementError, LedgerError, LiabilityError, StatementError};
 use hansa_settlement::Instant;
 use tonic::Code;
 
@@ -76,6 +78,18 @@ impl From<StatementError> for HubError {
                 HubError::new(reason, error.to_string())
             }
             other => HubError::internal(other),
+        }
+    }
+}
+
+impl From<CommissionStatementError> for HubError {
+    fn from(error: CommissionStatementError) -> Self {
+        match error {
+            CommissionStatementError::Text(text) => unfit(&text),
+            CommissionStatementError::NoWorkbook => {
+                Self::field("format", "UNSUPPORTED", error.to_string())
+            }
+            other => Self::internal(other),
         }
     }
 }

@@ -91,7 +91,7 @@ const fn shown(state: CycleState) -> Shown {
     }
 }
 
-fn period(global: &Global, cycle: &CycleTotals) -> Period {
+pub(super) fn period(global: &Global, cycle: &CycleTotals) -> Period {
     let zone = global.programme(within(cycle.closes_at.unwrap_or(Instant(0))));
     Period {
         opens_at: (cycle.opens_at != Instant::MIN).then(|| utc(cycle.opens_at)),
@@ -228,7 +228,7 @@ fn adjustments(source: &Source<'_>, merchant: MerchantIx) -> Result<Vec<Adjustme
 }
 
 /// A person's words as one line of a document: at most so many, without what a document cannot show.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     const MOST: usize = 200;
     let plain = text.split(|c: char| c.is_control() || c.is_whitespace());
     let words: Vec<&str> = plain.filter(|word| !word.is_empty()).collect();

@@ -74,7 +74,11 @@ fn in_book(caller: &Caller, view: &View<'_>, participant: MerchantIx) -> Result<
 
 impl Api {
     /// Whose conversions a caller asks for.
-    async fn participant(&self, caller: &Caller, asked: &str) -> Result<MerchantIx, HubError> {
+    pub(super) async fn participant(
+        &self,
+        caller: &Caller,
+        asked: &str,
+    ) -> Result<MerchantIx, HubError> {
         if let Caller::Merchant { slug, index } = caller {
             if asked.is_empty() || asked == slug {
                 return Ok(MerchantIx(*index));
@@ -366,7 +370,9 @@ impl AffiliateService for Api {
         request: Request<v1::GetCommissionStatementRequest>,
     ) -> Answer<v1::GetCommissionStatementResponse> {
         let caller = self.caller(&request)?;
-        let _ = (caller, request);
-        Err(HubError::not_found("commission statements").into())
+        let document = self.commission_statement(&caller, request.into_inner());
+        ok(v1::GetCommissionStatementResponse {
+            document: Some(document.await?),
+        })
     }
 }

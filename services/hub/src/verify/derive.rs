@@ -1,15 +1,16 @@
 //! The documents of one cycle, made again from nothing but the log: statements, general ledger, payment files; and compared,
 //! byte for byte, with those that a hub served.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, anyhow};
 use hansa_client::{keys::hex, proof::verify_consistency};
 use hansa_proto::v1;
-use hansa_report::{Format, Proof, StatementDocument};
+use hansa_report::{CommissionStatement, Format, Proof, StatementDocument};
 use hansa_settlement::{
-    CycleNo, CycleTotals, Global, MerchantIx, decode_effect_stream, finance::Party,
+    CycleNo, CycleTotals, Global, MerchantIx, Pos, Recorded, decode_effect_stream, finance::Party,
 };
+use prost::Message as _;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::Value;
@@ -24,6 +25,7 @@ use crate::{
     convert::{cycle_no, cycle_number},
     documents::{
         breakdown::{Breakdown, Head},
+        commission::{self, Changes, Told},
         file::File,
         ledger,
         proof::Place,
@@ -32,6 +34,7 @@ use crate::{
     },
     error::HubError,
     finance::order,
+    intake::Prepared,
 };
 
 const FORMS: [Format; 4] = [Format::Json, Format::Csv, Format::Xlsx, Format::Pdf];
@@ -65,6 +68,10 @@ pub(super) struct Derivation {
     breakdown: Breakdown,
     /// As of the last facts.
     terms: Option<Terms>,
+    /// Of commissions.
+    changes: Changes,
+    /// What lines say of conversions, of all that were accepted so far: a later cycle may change them.
+    told: BTreeMap<Pos, Told>,
 }
 
 impl Derivation {
@@ -75,6 +82,8 @@ impl Derivation {
             cycle,
             breakdown: Breakdown::new(cycle),
             terms: None,
+            changes: Changes::new(cycle, None),
+            told: BTreeMap::new(),
         }
     }
 
@@ -106,6 +115,33 @@ impl Derivation {
         };
         let terms = self.terms.get_or_insert_with(|| Terms::of(global));
         self.breakdown.entry(head, &records, terms);
+        self.changes.entry(item.seq, item.decided_at, &records);
+        if let Opened::Batch { messages, .. } = opened {
+            self.tell(item.seq, messages, &records)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what lines say of the conversions that a batch brought.
+    fn tell(
+        &mut self,
+        seq: u64,
+        messages: &[Prepared],
+        records: &[Recorded],
+    ) -> Result<(), Mismatch> {
+        for (index, prepared) in (0..).zip(messages) {
+            let pos = Pos::new(seq, index);
+            let claimed = prepared.claim.as_ref();
+            let Some(conversion) = claimed.and_then(|_| commission::accepted(records, pos)) else {
+                continue;
+            };
+            let broken = |error: &dyn std::fmt::Display| {
+                Mismatch::new(format!("the conversion at {pos:?}"), error, "a conversion")
+            };
+            let message = v1::Message::decode(prepared.bytes.clone()).map_err(|e| broken(&e))?;
+            let told = Told::of(conversion, &message).map_err(|e| broken(&e))?;
+            self.told.insert(pos, told);
+        }
         Ok(())
     }
 }
@@ -151,6 +187,17 @@ impl Verification {
             documents.push(Document::new(file.name, file.content));
         }
         documents.extend(payment_files(&source, cycle));
+        let source = commission::Source {
+            global,
+            registry,
+            cycle,
+            changes: &derivation.changes,
+            told: &derivation.told,
+        };
+        for affiliate in commission::affiliates(global) {
+            let files = commissions(&source, affiliate, proof.clone());
+            documents.extend(files.map_err(unfit("a commission statement"))?);
+        }
         Ok(documents)
     }
 
@@ -199,6 +246,23 @@ fn statements(
         .into_iter()
         .map(|form| {
             let file = File::statement(&document, form)?;
+            Ok(Document::new(file.name, file.content))
+        })
+        .collect()
+}
+
+fn commissions(
+    source: &commission::Source<'_>,
+    affiliate: MerchantIx,
+    proof: Proof,
+) -> Result<Vec<Document>, HubError> {
+    let parts = commission::parts(source, affiliate, proof)?;
+    let document = CommissionStatement::new(parts)?;
+    FORMS
+        .into_iter()
+        .filter(|form| *form != Format::Xlsx)
+        .map(|form| {
+            let file = File::commission(&document, form)?;
             Ok(Document::new(file.name, file.content))
         })
         .collect()
@@ -272,7 +336,11 @@ fn is_of(name: &str, number: u32) -> bool {
         rest.is_some_and(|rest| rest.rsplit('-').next() == Some(number.to_string().as_str()))
     };
     let pays = format!("HANSA-{number}-");
-    known && (ends("statement-") || ends("ledger-") || stem.starts_with(&pays))
+    known
+        && (ends("statement-")
+            || ends("commissions-")
+            || ends("ledger-")
+            || stem.starts_with(&pays))
 }
 
 /// Names the first figure that differs.
@@ -369,6 +437,7 @@ mod tests {
         for name in [
             "statement-a-2.pdf",
             "statement-a-b-2.json",
+            "commissions-a-2.csv",
             "ledger-2.csv",
             "HANSA-2-H.xml",
         ] {

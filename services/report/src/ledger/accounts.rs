@@ -19,6 +19,7 @@ pub struct GlAccount {
 /// | 1100 | 1100 | Clearing with merchants (a debit balance is what they owe) |
 /// | 1200 | 1200 | Bank |
 /// | 2100 | 2100 | Points reserve |
+/// | 2200 | 2200 | Commission reserve |
 /// | 4100 | 4100 | Service fees |
 /// | 4200 | 4200 | Redemption fees |
 /// | 4300 | 4300 | Breakage |
@@ -48,6 +49,7 @@ impl Default for AccountMap {
             (CLEARING, "Clearing with merchants"),
             ("1200", "Bank"),
             ("2100", "Points reserve"),
+            ("2200", "Commission reserve"),
             ("4100", "Service fees"),
             ("4200", "Redemption fees"),
             ("4300", "Breakage"),

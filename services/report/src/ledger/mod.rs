@@ -128,7 +128,7 @@ pub struct LedgerDocument {
 /// A posting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting {
-    /// The account of Hansa's ledger: `1100`, `1200`, `2100`, `4100`, `4200`, `4300`, `4900`, or another that the mapping has.
+    /// The account of Hansa's ledger: `1100`, `1200`, `2100`, `2200`, `4100`, `4200`, `4300`, `4900`, or another that the mapping has.
     pub account: String,
     /// The merchant that it concerns; on 1100, whose clearing it is.
     pub merchant: Option<String>,

@@ -5,6 +5,7 @@
 //! once the number of pages is known. Files are PDF/A-3b: fonts are embedded, colours are device-independent, and the
 //! document's own JSON is attached. The only time in a file is the one that the caller gives.
 
+pub(crate) mod blocks;
 mod fonts;
 mod layout;
 mod paint;
@@ -13,7 +14,7 @@ mod table;
 pub(crate) use fonts::{Fonts, Ink, Style};
 pub(crate) use layout::{CONTENT_WIDTH, LEFT, Layout, Mpt, RIGHT, mm, pt};
 pub(crate) use paint::{Attachment, Furniture, paint};
-pub(crate) use table::{Column, Row, Table};
+pub(crate) use table::{Column, Row};
 
 use thiserror::Error;
 

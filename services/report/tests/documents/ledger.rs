@@ -117,8 +117,8 @@ fn a_document_that_does_not_balance_is_refused() {
         "document \"c1-A\" has no postings; leave it out"
     );
     assert!(
-        refused(|documents| documents[3].postings[0].account = "2200".into())
-            .contains("posts on account 2200")
+        refused(|documents| documents[3].postings[0].account = "2300".into())
+            .contains("posts on account 2300")
     );
 }
 

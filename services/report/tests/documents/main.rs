@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod commissions;
 mod figures;
 mod golden;
 mod ledger;

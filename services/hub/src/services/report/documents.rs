@@ -35,14 +35,14 @@ use crate::{
 };
 
 /// Rows and bytes that are read from the store at once.
-const PAGE_ROWS: u32 = 500;
-const PAGE_BYTES: usize = 8 << 20;
+pub(super) const PAGE_ROWS: u32 = 500;
+pub(super) const PAGE_BYTES: usize = 8 << 20;
 
 /// Cycles whose sums are kept.
 const KEPT: usize = 6;
 
 /// Rows of a drill-down.
-const MAX_ITEMS: usize = 100_000;
+pub(super) const MAX_ITEMS: usize = 100_000;
 
 /// Bytes of a document: what an answer may have, less its manifest.
 const MAX_BYTES: usize = 30 << 20;
@@ -324,7 +324,7 @@ impl Api {
     }
 
     /// The log's own proof of a closed cycle.
-    async fn proof(&self, number: u32) -> Result<Proof, HubError> {
+    pub(super) async fn proof(&self, number: u32) -> Result<Proof, HubError> {
         let place = self
             .read(move |view| {
                 let cycle = closed(view.global, number)?;
@@ -402,7 +402,7 @@ impl Api {
     }
 
     /// The file with its manifest, signed.
-    fn signed(
+    pub(super) fn signed(
         &self,
         file: File,
         cycle: u32,
@@ -433,14 +433,14 @@ fn first_open(global: &hansa_settlement::Global) -> CycleNo {
 }
 
 /// Writes a document beside the tasks that answer calls.
-async fn render(
+pub(super) async fn render(
     write: impl FnOnce() -> Result<File, HubError> + Send + 'static,
 ) -> Result<File, HubError> {
     let written = tokio::task::spawn_blocking(write).await;
     written.map_err(HubError::internal)?
 }
 
-fn too_many() -> HubError {
+pub(super) fn too_many() -> HubError {
     let reason = Reason::Ledger {
         code: "TOO_MANY_ITEMS",
         status: Code::FailedPrecondition,

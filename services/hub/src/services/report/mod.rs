@@ -2,6 +2,7 @@
 //! costs the sequencer a few reads of totals a call.
 
 mod certificate;
+mod commission;
 pub mod documents;
 pub(crate) mod items;
 

@@ -1,12 +1,9 @@
-//! What is no table: head, parties, what is paid, proof, signatures.
+//! What is no table: head, parties, what is paid, signatures.
 
-use super::{BODY, NOTE, day, period, title};
+use crate::pdf::blocks::{BODY, HALF, NOTE, SMALL_CAPS, day, pair, period, title};
 use crate::pdf::{CONTENT_WIDTH, Ink, LEFT, Layout, Mpt, RIGHT, Style, mm, pt};
 use crate::statement::{Payment, StatementDocument, StatementParts};
 use crate::text::label;
-
-const SMALL_CAPS: Style = Style::new(6_800, Ink::Muted).bold();
-const HALF: Mpt = CONTENT_WIDTH / 2;
 
 /// Whose statement of what, and whether its figures may still change.
 pub(super) fn head(layout: &mut Layout<'_>, parts: &StatementParts) {
@@ -22,7 +19,7 @@ pub(super) fn head(layout: &mut Layout<'_>, parts: &StatementParts) {
     let big = Style::new(17_000, Ink::Text).bold();
     layout.text_right(RIGHT, y, "Settlement statement", big);
     y += pt(16);
-    let line = format!("Cycle {} \u{b7} {}", parts.cycle, period(parts));
+    let line = format!("Cycle {} \u{b7} {}", parts.cycle, period(&parts.period));
     layout.text_right(RIGHT, y, &line, Style::new(9_500, Ink::Text));
     if parts.state.is_provisional() {
         y += pt(14);
@@ -72,17 +69,6 @@ pub(super) fn parties(layout: &mut Layout<'_>, parts: &StatementParts) {
     }
     let right = layout.y();
     layout.set_y(left.max(right) + pt(8));
-}
-
-/// A name and its value, which may wrap.
-fn pair(layout: &mut Layout<'_>, x: Mpt, names: Mpt, width: Mpt, name: &str, value: &str) {
-    let y = layout.y();
-    layout.text(x, y, name, NOTE);
-    for line in layout.fonts.wrap(value, BODY, width - names) {
-        let y = layout.y();
-        layout.text(x + names, y, &line, BODY);
-        layout.skip(BODY.leading());
-    }
 }
 
 /// Net, payment and carried forward, large; then how it is paid, and what the signs mean.
@@ -176,45 +162,6 @@ fn payment_details(layout: &mut Layout<'_>, payment: &Payment) {
     layout.set_y(left.max(right));
 }
 
-/// Where the log proves it.
-pub(super) fn proof(layout: &mut Layout<'_>, parts: &StatementParts) {
-    let Some(proof) = &parts.proof else {
-        return;
-    };
-    let rows = 6 + Mpt::try_from(proof.checkpoints.len()).unwrap_or(0);
-    let height = rows * BODY.leading() + pt(30);
-    title(layout, "Proof", height.min(mm(120)));
-    layout.skip(pt(12));
-    let mut fact = |name: &str, value: &str| {
-        layout.keep(BODY.leading());
-        pair(layout, LEFT, mm(38), CONTENT_WIDTH, name, value);
-    };
-    fact("Log", &parts.issuer.origin);
-    let begins = proof
-        .opening_cut_leaf
-        .map_or(0, |leaf| leaf.saturating_add(1));
-    fact(
-        "The cycle in the log",
-        &format!(
-            "leaves {begins} to {}, its cut; {} messages",
-            proof.cut_leaf, proof.messages
-        ),
-    );
-    fact("Complete with", &format!("leaf {}", proof.closed_leaf));
-    fact("Digest (SHA-256)", &proof.cycle_digest.to_hex());
-    for checkpoint in &proof.checkpoints {
-        let name = format!("Checkpoint, {}", checkpoint.at.label().to_lowercase());
-        fact(
-            &name,
-            &format!("{} leaves, {}", checkpoint.size, checkpoint.root.to_hex()),
-        );
-    }
-    fact("Signed with key", &proof.hub_key_id);
-    let text = "Whoever has the log derives these figures again (hansa verify) and compares digest and roots. The same \
-                statement is attached to this file as data.";
-    layout.paragraph(LEFT, CONTENT_WIDTH, text, NOTE);
-}
-
 /// Two places to sign, on one page. What may still change is not signed.
 pub(super) fn signatures(layout: &mut Layout<'_>, document: &StatementDocument) {
     let parts = document.parts();
@@ -227,7 +174,7 @@ pub(super) fn signatures(layout: &mut Layout<'_>, document: &StatementDocument) 
     let text = format!(
         "Cycle {}, {}: net {}\u{a0}{}, payment {}\u{a0}{}, carried forward {}\u{a0}{}.",
         parts.cycle,
-        period(parts),
+        period(&parts.period),
         parts.net.signed(),
         parts.currency,
         document.paid().unsigned_minor(parts.currency),

@@ -3,13 +3,8 @@
 mod front;
 mod tables;
 
-use super::{StatementDocument, StatementError, StatementParts};
-use crate::pdf::{Attachment, Fonts, Furniture, Ink, LEFT, Layout, Style, paint, pt};
-use chrono::NaiveDate;
-
-const BODY: Style = Style::new(8_300, Ink::Text);
-const NOTE: Style = Style::new(7_300, Ink::Muted);
-const TITLE: Style = Style::new(10_500, Ink::Accent).bold();
+use super::{StatementDocument, StatementError};
+use crate::pdf::{Attachment, Fonts, Furniture, Layout, blocks, paint};
 
 pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, StatementError> {
     let parts = document.parts();
@@ -23,7 +18,9 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
     tables::explanations(&mut layout, parts);
     tables::corrections(&mut layout, parts);
     tables::nets(&mut layout, parts);
-    front::proof(&mut layout, parts);
+    if let Some(proof) = &parts.proof {
+        blocks::proof(&mut layout, &parts.issuer.origin, proof);
+    }
     front::signatures(&mut layout, document);
     let name = &parts.merchant.name;
     let furniture = Furniture {
@@ -42,29 +39,4 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
         bytes: document.to_json()?,
     };
     Ok(paint(&layout.finish(), &fonts, &furniture, attachment)?)
-}
-
-/// A section's title, on one page with `next` of what follows.
-fn title(layout: &mut Layout<'_>, text: &str, next: i32) {
-    layout.keep(pt(26) + next);
-    layout.skip(pt(20));
-    let y = layout.y();
-    layout.text(LEFT, y, text, TITLE);
-    layout.skip(pt(4));
-}
-
-/// `1 March 2026`.
-fn day(date: NaiveDate) -> String {
-    date.format("%-d %B %Y").to_string()
-}
-
-/// `1 March 2026 to 31 March 2026`.
-fn period(parts: &StatementParts) -> String {
-    let (first, last) = (parts.period.first_day(), parts.period.last_day());
-    match (first.map(day), last.map(day)) {
-        (Some(first), Some(last)) => format!("{first} to {last}"),
-        (Some(first), None) => format!("from {first}"),
-        (None, Some(last)) => format!("to {last}"),
-        (None, None) => "from the beginning".to_owned(),
-    }
 }

@@ -1,9 +1,9 @@
 //! The statement's tables.
 
-use super::{NOTE, day, title};
 use crate::amount::{Amount, whole};
 use crate::party::{Counterparty, Tax};
-use crate::pdf::{CONTENT_WIDTH, Column, LEFT, Layout, Row, Table, mm, pt};
+use crate::pdf::blocks::{NOTE, day, table, title};
+use crate::pdf::{CONTENT_WIDTH, Column, LEFT, Layout, Row, mm, pt};
 use crate::statement::{LineKind, StatementDocument, StatementLine, StatementParts};
 
 const RECONCILIATION: [Column; 2] = [
@@ -65,17 +65,6 @@ const MESSAGES: [Column; 3] = [
     Column::right("Messages", mm(44)),
     Column::right("Amount", mm(34)),
 ];
-
-/// Draws a table after some air, unless it is empty.
-fn table(layout: &mut Layout<'_>, columns: &[Column], rows: Vec<Row>) {
-    if rows.is_empty() {
-        return;
-    }
-    let table = Table { columns, rows };
-    layout.keep(table.begin_height(layout) + pt(10));
-    layout.skip(pt(10));
-    table.draw(layout);
-}
 
 /// Brought forward to carried forward; and the payments, where there are several.
 pub(super) fn reconciliation(layout: &mut Layout<'_>, document: &StatementDocument) {
