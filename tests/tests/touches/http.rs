@@ -1,7 +1,7 @@
 //! HTTP by hand: what is sent is what stands there, and a click is followed nowhere.
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
 };
 
@@ -65,7 +65,10 @@ pub(crate) async fn click(address: &str, path: &str) -> Answer {
 }
 
 /// One click over a connection that is kept; `None` where the connection broke.
-pub(crate) async fn click_kept(stream: &mut TcpStream, path: &str) -> Option<Answer> {
+pub(crate) async fn click_kept<S>(stream: &mut S, path: &str) -> Option<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: go.example\r\nUser-Agent: {BROWSER}\r\nReferer: https://blog.example/\r\n\
          X-Forwarded-For: 84.1.2.3\r\n\r\n"
@@ -74,6 +77,10 @@ pub(crate) async fn click_kept(stream: &mut TcpStream, path: &str) -> Option<Ans
     let mut bytes = Vec::new();
     loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        // TLS in the clear: an alert instead of an answer.
+        if bytes.len() >= 5 && !bytes.starts_with(b"HTTP/") {
             return None;
         }
         let text = String::from_utf8_lossy(&bytes);

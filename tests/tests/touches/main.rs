@@ -10,6 +10,7 @@ mod crash;
 mod http;
 mod redirect;
 mod service;
+mod tls;
 
 use hansa_client::{
     keys::{SigningKey, VerifyingKey},
