@@ -7,6 +7,7 @@
 
 mod finance;
 mod keys;
+mod rules;
 mod simulate;
 mod submit;
 

@@ -1,6 +1,7 @@
 //! `hansa fraud`: the detectors by themselves, over files; no hub takes part.
 
 mod agents;
+mod rules;
 mod score;
 mod table;
 
@@ -15,6 +16,9 @@ pub enum Fraud {
     ClassifyUserAgents(agents::Args),
     /// Learn from labelled publishers and score others.
     TrainScore(Box<score::Args>),
+    /// Rules on traffic.
+    #[command(subcommand)]
+    Rules(rules::Rules),
 }
 
 /// Runs the command.
@@ -22,5 +26,6 @@ pub fn run(command: Fraud) -> anyhow::Result<ExitCode> {
     match command {
         Fraud::ClassifyUserAgents(args) => agents::run(&args),
         Fraud::TrainScore(args) => score::run(&args),
+        Fraud::Rules(command) => rules::run(&command),
     }
 }
