@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Below so many conversions, times say nothing.
-const LEAST_TIMES: f64 = 8.0;
+const LEAST_TIMES: f64 = 15.0;
 /// Below so many clicks, hours, gaps and duplicates say nothing.
 const LEAST_CLICKS: f64 = 60.0;
 

@@ -130,11 +130,26 @@ impl Past {
             *cell >>= halvings;
         }
         for _ in 0..weeks {
+            self.cap();
             for (before, oldest) in self.before.iter_mut().zip(self.weeks[WEEKS - 1]) {
                 *before = *before - *before / FADES + u32::from(oldest);
             }
             self.weeks.rotate_right(1);
             self.weeks[0] = [0; TALLIES];
+        }
+    }
+
+    /// A week that ends counts as one of the usual size at most: a site that went viral is not measured by those days later on.
+    fn cap(&mut self) {
+        let size = |week: &[u16; TALLIES]| u32::from(week[Tally::Clicks as usize]);
+        let sizes = || self.weeks[1..].iter().map(size).filter(|size| *size > 0);
+        let weeks = sizes().count() as u32;
+        let (own, usual) = (size(&self.weeks[0]), sizes().sum::<u32>() / weeks.max(1));
+        let most = usual + usual / 2;
+        if weeks > 0 && own > most {
+            for cell in &mut self.weeks[0] {
+                *cell = (u32::from(*cell) * most / own) as u16;
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub use signal::{Evidence, Signal};
 use crate::{
     event::Affiliate,
     features::{Features, Pair},
-    stats::{LEAST_EVENTS, benjamini_hochberg},
+    stats::benjamini_hochberg,
     typology::Typology,
 };
 use scheme::{Finding, explains, findings};
@@ -52,8 +52,10 @@ pub struct Thresholds {
     pub flag_q: f64,
     /// Share of false ones among those held in one day.
     pub hold_q: f64,
-    /// An affiliate of whose traffic less than this is a scheme's is not flagged, however sure.
+    /// An affiliate of whose traffic less than this is a scheme's is not flagged; less than half of it, however sure.
     pub least_share: f64,
+    /// Nor is one of whose clicks or conversions fewer than so many are the scheme's.
+    pub least_events: f64,
 }
 
 impl Default for Thresholds {
@@ -63,6 +65,7 @@ impl Default for Thresholds {
             flag_q: 0.02,
             hold_q: 0.002,
             least_share: 0.06,
+            least_events: 8.0,
         }
     }
 }
@@ -244,9 +247,17 @@ fn temper(all: &mut [(Subject, Finding)], flagged: &BTreeSet<Affiliate>, thresho
     }
 }
 
+/// So sure that half the least share is enough.
+const SURE: f64 = 1e-8;
+
 /// Whether there is enough of it to be flagged.
 fn is_large(finding: &Finding, thresholds: &Thresholds) -> bool {
-    finding.share >= thresholds.least_share && finding.events >= LEAST_EVENTS
+    let least = if finding.p_value < SURE {
+        thresholds.least_share / 2.0
+    } else {
+        thresholds.least_share
+    };
+    finding.share >= least && finding.events >= thresholds.least_events
 }
 
 fn power(mut p_values: Vec<f64>) -> f64 {

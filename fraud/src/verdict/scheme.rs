@@ -13,6 +13,8 @@ struct Pattern {
     alone: &'static [Signal],
     /// These count together (Fisher), where two of them are odd by themselves.
     together: &'static [Signal],
+    /// Below this they are odd by themselves.
+    odd: f64,
     /// A scheme that is odd leaves these without weight: they are its side effects.
     explained_by: &'static [Typology],
 }
@@ -22,55 +24,65 @@ const PATTERNS: [Pattern; 12] = [
         typology: Typology::DeclaredBot,
         alone: &[Signal::Automated],
         together: &[],
+        odd: ODD,
         explained_by: &[],
     },
     Pattern {
         typology: Typology::CookieStuffing,
         alone: &[Signal::NoNavigation],
         together: &[Signal::NoNavigation, Signal::TimesFlood],
+        odd: ODD,
         explained_by: &[],
     },
     Pattern {
         typology: Typology::BannedSource,
         alone: &[Signal::Banned],
         together: &[],
+        odd: ODD,
         explained_by: &[],
     },
     Pattern {
         typology: Typology::ForgedPostback,
         alone: &[Signal::Refused],
         together: &[],
+        odd: ODD,
         explained_by: &[],
     },
     Pattern {
         typology: Typology::CouponHijack,
         alone: &[Signal::Overwritten],
         together: &[],
+        odd: ODD,
         explained_by: &[],
     },
     Pattern {
         typology: Typology::SelfReferral,
         alone: &[Signal::OwnPurchases, Signal::SharedPayments],
         together: &[Signal::OwnPurchases, Signal::SharedPayments],
+        odd: ODD,
         explained_by: &[],
     },
     Pattern {
         typology: Typology::ClickDuplicate,
         alone: &[Signal::Duplicates, Signal::Bursts],
         together: &[Signal::Duplicates, Signal::Bursts],
+        odd: ODD,
         explained_by: &[Typology::DeclaredBot],
     },
     Pattern {
         typology: Typology::ClickInjection,
         // Late touches alone are what honest coupon sites have.
         alone: &[Signal::TimesSpike],
-        together: &[Signal::LateTouches, Signal::Preceded, Signal::RateHigh],
+        // Two that have nothing to do with each other in an honest affiliate: less is enough of each.
+        together: &[Signal::Preceded, Signal::RateHigh],
+        odd: 0.05,
         explained_by: &[Typology::CouponHijack, Typology::SelfReferral],
     },
     Pattern {
         typology: Typology::ClickFlood,
         alone: &[Signal::TimesFlood],
         together: &[Signal::TimesFlood, Signal::RateLow],
+        odd: ODD,
         explained_by: &[Typology::CookieStuffing],
     },
     Pattern {
@@ -78,6 +90,7 @@ const PATTERNS: [Pattern; 12] = [
         // Many returns alone are a matter of taste and sizes.
         alone: &[Signal::DisposableMail],
         together: &[Signal::Returned, Signal::DisposableMail, Signal::RateHigh],
+        odd: ODD,
         explained_by: &[Typology::SelfReferral],
     },
     Pattern {
@@ -94,6 +107,7 @@ const PATTERNS: [Pattern; 12] = [
             Signal::RegularGaps,
             Signal::RateLow,
         ],
+        odd: ODD,
         explained_by: &[
             Typology::DeclaredBot,
             Typology::ClickFlood,
@@ -105,6 +119,7 @@ const PATTERNS: [Pattern; 12] = [
         typology: Typology::LowQuality,
         alone: &[Signal::PartReturned],
         together: &[],
+        odd: ODD,
         explained_by: &[Typology::FakeConversion, Typology::SelfReferral],
     },
 ];
@@ -154,7 +169,7 @@ impl Pattern {
             .map(|found| found.p_value)
             .collect();
         let together: Vec<&Evidence> = self.together.iter().filter_map(get).collect();
-        let odd = |found: &&&Evidence| found.p_value < ODD && found.events() >= LEAST_EVENTS;
+        let odd = |found: &&&Evidence| found.p_value < self.odd && found.events() >= LEAST_EVENTS;
         if together.iter().filter(odd).count() >= 2 {
             let p_values: Vec<f64> = together
                 .iter()
