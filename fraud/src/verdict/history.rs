@@ -51,13 +51,19 @@ pub(super) type Changes = [[Row; WINDOWS]; SHARES.len()];
 pub(super) struct Drifts(BTreeMap<Merchant, [[f64; WINDOWS]; SHARES.len()]>);
 
 impl History {
-    /// Takes in what all pairs counted since the last assessment.
+    /// Takes in what all pairs, in their order, counted since the last assessment.
     pub(super) fn note(&mut self, pairs: &[(Pair, Profile)], at_ms: i64) {
         let turns = |length: i64| {
             let turns = at_ms.div_euclid(length) - self.at_ms.div_euclid(length);
             turns.clamp(0, 31) as u32
         };
         let (halvings, weeks) = (turns(PERIOD_MS), turns(WEEK_MS));
+        // What the features forgot is forgotten here.
+        self.pasts.retain(|pair, _| {
+            pairs
+                .binary_search_by_key(pair, |(known, _)| *known)
+                .is_ok()
+        });
         for past in self.pasts.values_mut() {
             past.turn(halvings, weeks);
         }
@@ -285,8 +291,17 @@ mod tests {
     }
 
     #[test]
-    fn one_without_a_past_has_no_change() {
-        let history = History::default();
+    fn a_pair_that_the_features_forgot_has_no_past() {
+        let mut history = played(false);
+        assert!(change(&history, 1).n > 0.0);
+        history.note(&[], 35 * DAY_MS);
+        assert_eq!(
+            history,
+            History {
+                at_ms: 35 * DAY_MS,
+                ..History::default()
+            }
+        );
         assert!(change(&history, 1).n <= 0.0);
     }
 }
