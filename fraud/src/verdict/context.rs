@@ -286,7 +286,11 @@ impl Context {
             if signal.has_past()
                 && let Some((p_value, times)) = level.change(at, &facts.changes[at], is_low)
             {
-                found.p_value = fisher(&[found.p_value, p_value]);
+                found.p_value = if signal.is_rate() {
+                    p_value
+                } else {
+                    fisher(&[found.p_value, p_value])
+                };
                 found.change = Some(times);
             }
             all.push(found);

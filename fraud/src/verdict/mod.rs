@@ -62,8 +62,8 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             watch_q: 0.1,
-            flag_q: 0.02,
-            hold_q: 0.002,
+            flag_q: 0.05,
+            hold_q: 0.004,
             least_share: 0.06,
             least_events: 8.0,
         }

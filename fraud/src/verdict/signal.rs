@@ -108,6 +108,11 @@ impl Signal {
     pub(super) const fn has_past(self) -> bool {
         !matches!(self, Self::Returned | Self::PartReturned)
     }
+
+    /// Whether honest affiliates differ so much in it that, where there is a past, it alone is the yardstick.
+    pub(super) const fn is_rate(self) -> bool {
+        matches!(self, Self::RateHigh | Self::RateLow)
+    }
 }
 
 impl Whole {
