@@ -160,8 +160,7 @@ impl Past {
     }
 
     fn add(&mut self, profile: &Profile) {
-        for tally in 0..TALLIES {
-            let now = profile.tallies()[tally];
+        for (tally, now) in profile.tallies().into_iter().enumerate() {
             let more = now.saturating_sub(self.last[tally]);
             let week = &mut self.weeks[0][tally];
             *week = week.saturating_add(more.min(u32::from(u16::MAX)) as u16);

@@ -153,7 +153,7 @@ pub(super) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
 }
 
 /// A line of this process's status that counts in KiB, in bytes.
-fn resident(name: &str) -> Option<u64> {
+pub(super) fn resident(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(rest.trim().split(' ').next()?.parse::<u64>().ok()? * 1_024)

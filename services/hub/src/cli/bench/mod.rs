@@ -1,10 +1,12 @@
-//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own; and netting by itself.
+//! `hansa bench`: measures a hub as its users meet it, through the wire, in a process of its own; and netting and the fraud module
+//! by themselves.
 
 mod check;
 mod clicks;
 pub mod close;
 mod directory;
 pub mod exchange;
+pub mod fraud;
 mod hub;
 mod lane;
 mod load;
@@ -34,6 +36,8 @@ pub enum Bench {
     Redirect(redirect::Args),
     /// A netting method over a generated network: totals, seconds, memory.
     Netting(netting::Args),
+    /// The fraud module with a million entities: events a second, decisions, memory, a flood of new ids.
+    Fraud(fraud::Args),
 }
 
 /// Runs a bench.
@@ -43,5 +47,6 @@ pub async fn run(bench: Bench) -> anyhow::Result<ExitCode> {
         Bench::Close(args) => close::run(args).await,
         Bench::Redirect(args) => redirect::run(args).await,
         Bench::Netting(args) => netting::run(&args),
+        Bench::Fraud(args) => fraud::run(&args),
     }
 }
