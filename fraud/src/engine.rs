@@ -49,6 +49,8 @@ pub struct Engine {
     history: History,
     context: Context,
     flags: BTreeMap<FlagKey, Flag>,
+    /// What the last assessment would have flagged, had it been surer.
+    noticed: BTreeSet<FlagKey>,
     /// Conversions whose commission has not locked, by number: as many as merchants signed.
     book: BTreeMap<u64, Kept>,
     links: BTreeMap<Affiliate, BTreeSet<Link>>,
@@ -70,6 +72,7 @@ impl Engine {
             history: History::default(),
             context: Context::default(),
             flags: BTreeMap::new(),
+            noticed: BTreeSet::new(),
             book: BTreeMap::new(),
             links: BTreeMap::new(),
             affiliates: BTreeMap::new(),
@@ -217,11 +220,23 @@ impl Engine {
         let known: BTreeSet<Affiliate> = self.flags.keys().map(|key| key.pair.affiliate).collect();
         let mut new: BTreeSet<Affiliate> = BTreeSet::new();
         let mut sure: BTreeSet<FlagKey> = BTreeSet::new();
+        let mut noticed: BTreeSet<FlagKey> = BTreeSet::new();
         for verdict in verdicts {
             let mode = self.rules.mode(verdict.typology);
             let band = verdict.overall();
             if band < Band::Flag || mode == Mode::Shadow {
                 continue;
+            }
+            let key = FlagKey {
+                pair: verdict.pair,
+                typology: verdict.typology,
+            };
+            // What is less than sure must be found twice in a row: many honest affiliates have one odd day.
+            if band < Band::Hold && verdict.band >= Band::Flag && !self.flags.contains_key(&key) {
+                noticed.insert(key);
+                if !self.noticed.contains(&key) {
+                    continue;
+                }
             }
             let affiliate = verdict.pair.affiliate;
             if !known.contains(&affiliate) && !new.contains(&affiliate) {
@@ -230,10 +245,6 @@ impl Engine {
                 }
                 new.insert(affiliate);
             }
-            let key = FlagKey {
-                pair: verdict.pair,
-                typology: verdict.typology,
-            };
             let rules = self.rules.version;
             let flag = self.flags.entry(key).or_insert_with(|| Flag {
                 raised_ms: at_ms,
@@ -261,6 +272,7 @@ impl Engine {
                 }
             }
         }
+        self.noticed = noticed;
         for (key, flag) in &mut self.flags {
             if !sure.contains(key) {
                 flag.sure = 0;
