@@ -58,6 +58,8 @@ const SCAN: &str = "SELECT member, applied_seq, next_due, next_hold, data FROM m
      WHERE member > $1 ORDER BY member LIMIT $2";
 const DUE: &str = "SELECT member FROM member WHERE member > $1 AND member <= $2 \
      AND (next_due <= $3 OR next_hold <= $3) ORDER BY member LIMIT $4";
+/// The last member of the next so many.
+const NTH: &str = "SELECT member FROM member WHERE member > $1 ORDER BY member LIMIT 1 OFFSET $2";
 const COUNT: &str = "SELECT count(*) FROM member";
 const MAX: &str = "SELECT max(member) FROM member";
 
@@ -140,7 +142,8 @@ impl Store {
     /// The next `limit` members after `after_member` of whom something is due, or a hold ends, at or before `until`
     /// (microseconds since 1970 UTC), in their order. Fewer than `limit`: there are no more.
     ///
-    /// A scan in key order, in statements of 50,000 members: no index on the instants, which change with every message.
+    /// A scan in key order, in statements of 50,000 members: no index on the instants, which change with every message. Numbers may
+    /// lie far apart, so each statement's end is looked up first, which walks the key once more.
     ///
     /// # Errors
     /// Those of the database.
@@ -150,15 +153,20 @@ impl Store {
         after_member: u64,
         limit: usize,
     ) -> Result<Vec<u64>, StoreError> {
-        let last = signed(self.max_member().await?)?;
         let mut after = signed(after_member)?;
         let mut due = Vec::new();
-        while after < last && due.len() < limit {
-            let to = after.saturating_add(SCAN_CHUNK);
+        while due.len() < limit {
+            // None: fewer than that are left.
+            let to = self.nth_member(after, SCAN_CHUNK - 1).await?;
+            let end = to.unwrap_or(i64::MAX);
             let room = signed((limit - due.len()) as u64)?;
             macro_rules! push {
                 ($readers:expr) => {
-                    let query = sqlx::query(DUE).bind(after).bind(to).bind(until).bind(room);
+                    let query = sqlx::query(DUE)
+                        .bind(after)
+                        .bind(end)
+                        .bind(until)
+                        .bind(room);
                     for row in query.fetch_all($readers).await? {
                         due.push(unsigned(row.try_get(0)?)?);
                     }
@@ -172,9 +180,33 @@ impl Store {
                     push!(&db.readers);
                 }
             }
-            after = to;
+            match to {
+                Some(to) => after = to,
+                None => break,
+            }
         }
         Ok(due)
+    }
+
+    /// The member that lies `offset` behind the first one after `after`.
+    async fn nth_member(&self, after: i64, offset: i64) -> Result<Option<i64>, StoreError> {
+        macro_rules! nth {
+            ($readers:expr) => {
+                match sqlx::query(NTH)
+                    .bind(after)
+                    .bind(offset)
+                    .fetch_optional($readers)
+                    .await?
+                {
+                    Some(row) => Some(row.try_get(0)?),
+                    None => None,
+                }
+            };
+        }
+        Ok(match self.backend() {
+            Backend::Sqlite(db) => nth!(&db.readers),
+            Backend::Postgres(db) => nth!(&db.readers),
+        })
     }
 
     /// How many members the projection holds. Reads them all.

@@ -84,6 +84,9 @@ async fn members_due_are_found_in_their_order(database: Database) {
             // Far behind a gap: the scan's statements cover ranges.
             due(200_000, Some(7), None),
             due(300_000, Some(100), Some(100)),
+            // And where conversions' accounts lie.
+            due(1 << 62, Some(8), None),
+            due((1 << 62) + (1 << 50), Some(9), None),
         ],
         covered_size: 2,
         ..Projection::default()
@@ -91,11 +94,12 @@ async fn members_due_are_found_in_their_order(database: Database) {
     store.project(epoch, &projection).await.unwrap();
     assert_eq!(
         store.members_due(100, 0, 100).await.unwrap(),
-        [1, 3, 5, 200_000, 300_000]
+        [1, 3, 5, 200_000, 300_000, 1 << 62, (1 << 62) + (1 << 50)]
     );
     assert_eq!(store.members_due(100, 0, 2).await.unwrap(), [1, 3]);
     assert_eq!(store.members_due(100, 3, 2).await.unwrap(), [5, 200_000]);
-    assert_eq!(store.members_due(100, 300_000, 2).await.unwrap(), [0u64; 0]);
+    let far = store.members_due(8, 300_000, 2).await.unwrap();
+    assert_eq!(far, [1 << 62]);
     assert_eq!(store.members_due(6, 0, 2).await.unwrap(), [0u64; 0]);
 }
 
