@@ -68,8 +68,19 @@ pub struct Shared {
 pub struct Api(pub Arc<Shared>);
 
 impl Api {
-    /// The caller of a request, where this process may answer at all.
+    /// The caller of a request, where this process may answer at all. Who sees a book of affiliates only is refused.
     pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, HubError> {
+        let caller = self.any_caller(request)?;
+        if caller.book().is_some() {
+            return Err(HubError::permission_denied(
+                "a manager of affiliates reads its own book only",
+            ));
+        }
+        Ok(caller)
+    }
+
+    /// The same for calls that tell the managers of affiliates from other operators themselves.
+    pub fn any_caller<T>(&self, request: &Request<T>) -> Result<Caller, HubError> {
         self.0.ownership.check()?;
         self.0.auth.caller(request.metadata())
     }
