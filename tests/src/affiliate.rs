@@ -67,7 +67,7 @@ impl TestHub {
     /// When the hub refuses.
     pub async fn affiliate(&self, id: &str, profile: v1::AffiliateProfile) -> Merchant {
         let contract = v1::Contract {
-            bank_details: Some(alliance::bank_details("t")),
+            bank_details: Some(alliance::bank_details(id)),
             ..alliance::contract()
         };
         self.apply_merchant(v1::Merchant {

@@ -175,9 +175,8 @@ impl Check {
         }
         self.name("conversion.code", &conversion.code);
         let country = &conversion.country_code;
-        if !country.is_empty()
-            && !(country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()))
-        {
+        let two_letters = country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
+        if !(country.is_empty() || two_letters) {
             self.broken(
                 "conversion.country_code",
                 "COUNTRY_FORMAT",

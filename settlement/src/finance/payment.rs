@@ -100,10 +100,10 @@ pub struct PaymentInstruction {
     pub state: PaymentState,
     /// When the state was reached.
     pub state_at: Instant,
-    /// When the bank confirmed it, which stays where it comes back.
-    pub settled_at: Option<Instant>,
-    /// When it came back after it was confirmed.
-    pub returned_at: Option<Instant>,
+    /// When the bank confirmed it, and the cycle that was open then; it stays where the payment comes back.
+    pub settled_at: Option<(Instant, CycleNo)>,
+    /// When it came back after it was confirmed, and the cycle that was open then.
+    pub returned_at: Option<(Instant, CycleNo)>,
     /// Terms that name the payer's account; `None` where it had none.
     pub payer_account: Option<AccountRef>,
     /// Terms that name the payee's account.
@@ -323,8 +323,9 @@ impl Global {
     /// Posts a confirmed payment, or the reverse where it comes back.
     pub(crate) fn confirm(&mut self, number: PaymentNo, reference: &str, at: Instant) {
         self.book_payment(number, 1);
+        let open = self.open_cycle().no;
         if let Some(payment) = self.finance.payment_mut(number) {
-            payment.settled_at = Some(at);
+            payment.settled_at = Some((at, open));
             reference.clone_into(&mut payment.bank_reference);
             payment.bank_reason.clear();
         }
@@ -340,8 +341,9 @@ impl Global {
         if settled {
             self.book_payment(number, -1);
         }
+        let open = self.open_cycle().no;
         if let Some(payment) = self.finance.payment_mut(number) {
-            payment.returned_at = settled.then_some(at);
+            payment.returned_at = settled.then_some((at, open));
             payment.bank_reference.clear();
             reason.clone_into(&mut payment.bank_reason);
         }

@@ -421,7 +421,7 @@ fn figures(source: &Source<'_>, affiliate: MerchantIx) -> Result<CommissionFigur
     let before = facts::adjustments_before(global, cycle);
     let payments = || cash(global, affiliate);
     let paid_before: i128 = payments()
-        .filter(|cash| cash.at < cycle.opens_at)
+        .filter(|cash| cash.cycle < cycle.no)
         .map(|cash| cash.micros)
         .sum();
     let paid: i128 = payments()
@@ -486,16 +486,16 @@ fn by_merchant(
 struct Cash<'a> {
     payment: &'a PaymentInstruction,
     at: Instant,
+    /// The cycle that was open then: its cuts enclose the entry.
+    cycle: CycleNo,
     /// Paid to the affiliate; what it paid is negative.
     micros: i128,
     reason: &'static str,
 }
 
 impl Cash<'_> {
-    /// Time never goes back along the log, and a cut stands before everything that is decided at or past its closing instant: so each
-    /// lies in one cycle.
     fn falls_in(&self, cycle: &CycleTotals) -> bool {
-        cycle.opens_at <= self.at && cycle.closes_at.is_none_or(|closes| self.at < closes)
+        self.cycle == cycle.no
     }
 }
 
@@ -510,10 +510,11 @@ fn cash(global: &Global, affiliate: MerchantIx) -> impl Iterator<Item = Cash<'_>
         } else {
             "PAYMENT_BY_AFFILIATE"
         };
-        let moved = |at: Option<Instant>, micros, reason| {
-            at.filter(|_| micros != 0).map(|at| Cash {
+        let moved = |at: Option<(Instant, CycleNo)>, micros, reason| {
+            at.filter(|_| micros != 0).map(|(at, cycle)| Cash {
                 payment,
                 at,
+                cycle,
                 micros,
                 reason,
             })

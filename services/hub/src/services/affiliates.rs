@@ -3,7 +3,7 @@
 //! An account comes from the sequencer, as of one entry; what only the message says (its id, the order reference) from the log. Nobody learns
 //! of somebody else's: a merchant sees what it sent, an affiliate what is attributed to it, with its own touches only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use hansa_proto::v1::{self, affiliate_service_server::AffiliateService, message::Body};
 use hansa_settlement::{
@@ -104,13 +104,14 @@ impl Api {
         let mut messages = Vec::with_capacity(positions.len());
         for pos in positions {
             let missing = || HubError::internal(format!("no message at {pos:?}"));
-            if !entries.contains_key(&pos.seq()) {
-                let row = self.0.store.entry(pos.seq()).await?.ok_or_else(missing)?;
-                entries.insert(pos.seq(), first_entry(&row)?.elements);
-            }
-            let element = entries
-                .get(&pos.seq())
-                .and_then(|elements| elements.get(pos.index() as usize));
+            let elements = match entries.entry(pos.seq()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let row = self.0.store.entry(pos.seq()).await?.ok_or_else(missing)?;
+                    new.insert(first_entry(&row)?.elements)
+                }
+            };
+            let element = elements.get(pos.index() as usize);
             let bytes = element.ok_or_else(missing)?.clone();
             messages.push(v1::Message::decode(bytes).map_err(HubError::internal)?);
         }
