@@ -498,6 +498,9 @@ impl March {
     /// # Panics
     /// When it is not so.
     pub async fn assert_stands(&mut self) {
+        let cycle_number = self.march().await.cycle_number;
+        // The auditor's word on it comes behind its close, and is part of what is shown of it.
+        self.hub.wait_audited(cycle_number).await;
         let march = self.march().await;
         assert_eq!(march.digest.len(), 64);
         let before = self.everything(march.cycle_number).await;
