@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hansa_client::leaf::{leaf_data, leaf_hash};
 use hansa_proto::v1;
 use hansa_settlement::{
-    Context, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global, decide,
-    due_mut,
+    Context, Global, Instant, Member, MemberId, Pos, Recorded, append_effects, apply_global,
+    decide, due_mut,
 };
 use hansa_store::{CheckpointRow, EntryRow, EvidenceRow, Group, IdRow};
 use prost::Message as _;
@@ -31,6 +31,7 @@ use crate::{
     error::HubError,
     facts::{self, Place},
     intake::{Prepared, PreparedBatch},
+    registry::Registry,
     signer::Signer,
     tlog::Extension,
 };
@@ -140,9 +141,8 @@ impl<'a> Deciding<'a> {
             Job::Commissions {
                 actor,
                 decided,
-                beside,
                 reply,
-            } => self.commissions(actor, decided, beside, reply),
+            } => self.commissions(actor, decided, reply),
             Job::ReadConversions { accounts, reply } => self.read_conversions(&accounts, reply),
             Job::Enrol {
                 merchant,
@@ -417,27 +417,44 @@ impl<'a> Deciding<'a> {
             self.answers.push(Answer::Facts(reply, None));
             return Ok(());
         }
-        // Facts of one entry stand or fall together: they are tried on a copy.
-        let mut global = self.state.global.clone();
-        let mut registry = self.state.registry.clone();
-        let place = Place {
-            seq: self.state.next_seq,
-            decided_at: self.decided_at,
-            actor: &actor,
-        };
-        for fact in &facts {
-            if let Err(refusal) = facts::apply(&mut global, &mut registry, fact, &place) {
+        let tried = match self.tried(self.state.global.clone(), &facts, &actor) {
+            Ok(tried) => tried,
+            Err(refusal) => {
                 self.refuse(reply, refusal);
                 return Ok(());
             }
-        }
-        self.state.global = global;
-        self.state.registry = registry;
-        self.state.registry_changed = true;
+        };
+        self.adopt(tried);
         self.group.evidence.extend(evidence);
         let leaf = self.write_facts(facts, actor, Vec::new());
         self.answers.push(Answer::Facts(reply, Some(leaf)));
         Ok(())
+    }
+
+    /// The state with these facts, from `global` on and on copies: facts of one entry stand or fall together.
+    fn tried(
+        &self,
+        mut global: Global,
+        facts: &[v1::Fact],
+        actor: &str,
+    ) -> Result<(Global, Registry), HubError> {
+        let mut registry = self.state.registry.clone();
+        let place = Place {
+            seq: self.state.next_seq,
+            decided_at: self.decided_at,
+            actor,
+        };
+        for fact in facts {
+            facts::apply(&mut global, &mut registry, fact, &place)?;
+        }
+        Ok((global, registry))
+    }
+
+    /// Takes over a state that was tried.
+    fn adopt(&mut self, (global, registry): (Global, Registry)) {
+        self.state.global = global;
+        self.state.registry = registry;
+        self.state.registry_changed = true;
     }
 
     fn write_facts(&mut self, facts: Vec<v1::Fact>, actor: String, effects: Vec<u8>) -> u64 {

@@ -129,8 +129,6 @@ pub enum Job {
         actor: String,
         /// What is decided.
         decided: v1::CommissionsDecided,
-        /// Facts of the same entry.
-        beside: Vec<v1::Fact>,
         /// Answer.
         reply: Reply<Option<u64>>,
     },

@@ -158,18 +158,16 @@ impl Sequencer {
         .await
     }
 
-    /// Decides about conversions, with facts of the same entry beside it; answers the entry.
+    /// Decides about conversions; answers the entry.
     pub async fn commissions(
         &self,
         actor: String,
         decided: v1::CommissionsDecided,
-        beside: Vec<v1::Fact>,
     ) -> Result<u64, HubError> {
         let leaf = self
             .ask(|reply| Job::Commissions {
                 actor,
                 decided,
-                beside,
                 reply,
             })
             .await?;

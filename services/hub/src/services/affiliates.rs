@@ -361,7 +361,7 @@ impl AffiliateService for Api {
         let leaf = self
             .0
             .sequencer
-            .commissions(caller.actor(), decided, Vec::new())
+            .commissions(caller.actor(), decided)
             .await?;
         ok(v1::DecideCommissionsResponse { leaf_index: leaf })
     }

@@ -14,7 +14,6 @@ use super::{Answer, Deciding};
 use crate::{
     commissions,
     error::{HubError, Reason},
-    facts::{self, Place},
     sequencer::{ConversionsView, Reply},
 };
 
@@ -70,12 +69,11 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    /// Decides about conversions; `beside` are facts of the same entry. All stand or fall together.
+    /// Decides about conversions. All stand or fall together.
     pub(super) fn commissions(
         &mut self,
         actor: String,
         decided: v1::CommissionsDecided,
-        beside: Vec<v1::Fact>,
         reply: Reply<Option<u64>>,
     ) -> Result<(), HubError> {
         let decisions = match commissions::read(&decided) {
@@ -88,17 +86,10 @@ impl Deciding<'_> {
         let fact = v1::Fact {
             fact: Some(v1::fact::Fact::CommissionsDecided(decided)),
         };
-        let mut written = vec![fact];
-        written.extend(beside);
+        let written = vec![fact];
         // Tried on copies, as facts are.
         let mut global = self.state.global.clone();
-        let mut registry = self.state.registry.clone();
         let seq = self.state.next_seq;
-        let place = Place {
-            seq,
-            decided_at: self.decided_at,
-            actor: &actor,
-        };
         let mut accounts: BTreeMap<u64, Member> = BTreeMap::new();
         let mut effects = Vec::new();
         let mut parties = Vec::new();
@@ -131,15 +122,14 @@ impl Deciding<'_> {
             };
             append_effects(&record, &mut effects);
         }
-        for fact in &written {
-            if let Err(refusal) = facts::apply(&mut global, &mut registry, fact, &place) {
+        let tried = match self.tried(global, &written, &actor) {
+            Ok(tried) => tried,
+            Err(refusal) => {
                 self.refuse(reply, refusal);
                 return Ok(());
             }
-        }
-        self.state.global = global;
-        self.state.registry = registry;
-        self.state.registry_changed = true;
+        };
+        self.adopt(tried);
         for (number, member) in &accounts {
             self.state.put(*number, seq, member, &mut self.scratch)?;
         }
