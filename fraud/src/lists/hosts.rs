@@ -1,14 +1,16 @@
 //! Hosts that links may not stand on: a merchant's list, or the alliance's.
 
-use hashbrown::HashSet;
-
-use super::text::{ListError, Provenance, parse};
+use super::domains::Domains;
+use super::text::{ListError, Provenance};
 
 /// A list of hosts; each stands for everything below it too.
 #[derive(Debug)]
-pub struct Hosts {
-    from: Provenance,
-    hosts: HashSet<Box<str>>,
+pub struct Hosts(Domains);
+
+/// What is kept of a host; nothing where it is none.
+fn host(entry: &str) -> Option<&str> {
+    let other = entry.contains(['@', ' ', '/', '*', ':']);
+    (!other).then(|| entry.strip_prefix("www.").unwrap_or(entry))
 }
 
 impl Hosts {
@@ -17,44 +19,19 @@ impl Hosts {
     /// # Errors
     /// [`ListError`]: no entry, or a line that is no host.
     pub fn parse(text: &str) -> Result<Self, ListError> {
-        let (from, entries) = parse(text);
-        if entries.is_empty() {
-            return Err(ListError::Empty);
-        }
-        let mut hosts = HashSet::with_capacity(entries.len());
-        for (line, entry) in entries {
-            let host = entry.trim().trim_end_matches('.').to_lowercase();
-            if host.contains(['@', ' ', '/', '*', ':']) {
-                return Err(ListError::Entry {
-                    line,
-                    reason: format!("`{host}` is no host"),
-                });
-            }
-            let host = host.strip_prefix("www.").unwrap_or(&host);
-            hosts.insert(host.into());
-        }
-        Ok(Self { from, hosts })
+        Domains::parse(text, "host", host).map(Self)
     }
 
     /// Where the list is from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
-        &self.from
+        self.0.provenance()
     }
 
     /// Whether a host in lower case, or one above it, is on the list.
     #[must_use]
     pub fn contains(&self, host: &str) -> bool {
-        let mut rest = host;
-        loop {
-            if self.hosts.contains(rest) {
-                return true;
-            }
-            match rest.split_once('.') {
-                Some((_, above)) => rest = above,
-                None => return false,
-            }
-        }
+        self.0.contains(host)
     }
 }
 

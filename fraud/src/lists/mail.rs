@@ -1,17 +1,19 @@
 //! Domains of disposable mail addresses.
 
-use hashbrown::HashSet;
-
-use super::text::{ListError, Provenance, parse};
+use super::domains::Domains;
+use super::text::{ListError, Provenance};
 
 /// The list that comes with the program.
 const VENDORED: &str = include_str!("../../data/disposable-mail.txt");
 
 /// A list of domains that hand out mail addresses for a few minutes.
 #[derive(Debug)]
-pub struct DisposableMail {
-    from: Provenance,
-    domains: HashSet<Box<str>>,
+pub struct DisposableMail(Domains);
+
+/// What is kept of a domain; nothing where it is none.
+fn domain(entry: &str) -> Option<&str> {
+    let other = !entry.contains('.') || entry.contains(['@', ' ', '/', '*']);
+    (!other).then_some(entry)
 }
 
 impl DisposableMail {
@@ -20,22 +22,7 @@ impl DisposableMail {
     /// # Errors
     /// [`ListError`]: no entry, or a line that is no domain.
     pub fn parse(text: &str) -> Result<Self, ListError> {
-        let (from, entries) = parse(text);
-        if entries.is_empty() {
-            return Err(ListError::Empty);
-        }
-        let mut domains = HashSet::with_capacity(entries.len());
-        for (line, entry) in entries {
-            let domain = entry.trim().trim_end_matches('.').to_lowercase();
-            if !domain.contains('.') || domain.contains(['@', ' ', '/', '*']) {
-                return Err(ListError::Entry {
-                    line,
-                    reason: format!("`{domain}` is no domain"),
-                });
-            }
-            domains.insert(domain.into_boxed_str());
-        }
-        Ok(Self { from, domains })
+        Domains::parse(text, "domain", domain).map(Self)
     }
 
     /// The list that comes with the program.
@@ -49,7 +36,7 @@ impl DisposableMail {
     /// Where the list is from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
-        &self.from
+        self.0.provenance()
     }
 
     /// Whether a mail address or a domain belongs to a listed domain or to one below it.
@@ -57,16 +44,7 @@ impl DisposableMail {
     pub fn contains(&self, address: &str) -> bool {
         let domain = address.rsplit('@').next().unwrap_or(address);
         let domain = domain.trim().trim_end_matches('.').to_lowercase();
-        let mut rest = domain.as_str();
-        loop {
-            if self.domains.contains(rest) {
-                return true;
-            }
-            match rest.split_once('.') {
-                Some((_, above)) => rest = above,
-                None => return false,
-            }
-        }
+        self.0.contains(&domain)
     }
 }
 

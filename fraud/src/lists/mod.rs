@@ -9,6 +9,7 @@
 mod agent;
 mod agent_rules;
 mod classify;
+mod domains;
 mod hosts;
 mod mail;
 mod network;
