@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::bucket::bucket_of;
-use crate::error::{StoreError, signed, unsigned};
-use crate::sqlite::{Shapes, number_rows};
+use crate::error::{StoreError, signed};
+use crate::lookup::{put_chunk, put_row};
+use crate::sqlite::Shapes;
 use crate::store::{Backend, Store};
 
 /// An alias of a member.
@@ -63,15 +63,7 @@ impl Store {
                         query = query.bind(&chunk[place.min(chunk.len() - 1)][..]);
                     }
                     let row = query.fetch_one(&mut *reader).await?;
-                    for pair in number_rows(row.try_get(0)?) {
-                        let [Some(place), Some(value)] = pair? else {
-                            return Err(StoreError::Corrupt("NULL in a key's row".into()));
-                        };
-                        let place: usize = unsigned(place)?;
-                        if place < chunk.len() {
-                            found[start + place] = Some(unsigned(value)?);
-                        }
-                    }
+                    put_chunk(&mut found[start..start + chunk.len()], &row)?;
                     start += chunk.len();
                 }
             }
@@ -82,10 +74,7 @@ impl Store {
                     .fetch_all(&db.readers)
                     .await?
                 {
-                    let place: usize = unsigned(row.try_get(0)?)?;
-                    if let Some(found) = found.get_mut(place) {
-                        *found = Some(unsigned(row.try_get(1)?)?);
-                    }
+                    put_row(&mut found, &row)?;
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
 
 use crate::error::{StoreError, signed, signed32, unsigned};
 use crate::sqlite::{Shapes, number_rows};
@@ -22,6 +24,31 @@ pub(crate) fn keyed(table: &'static str, key: &'static str, value: &'static str)
              WHERE t.merchant = w.merchant AND t.{key} = w.{key}"
         )
     })
+}
+
+/// Puts the values that SQLite found for a chunk of keys at their places: `row` holds (place, value) pairs. Places behind the
+/// chunk's end only fill the statement.
+pub(crate) fn put_chunk(found: &mut [Option<u64>], row: &SqliteRow) -> Result<(), StoreError> {
+    for pair in number_rows(row.try_get(0)?) {
+        let [Some(place), Some(value)] = pair? else {
+            return Err(StoreError::Corrupt("NULL in a key's row".into()));
+        };
+        put(found, place, value)?;
+    }
+    Ok(())
+}
+
+/// Puts a value that PostgreSQL found at its place.
+pub(crate) fn put_row(found: &mut [Option<u64>], row: &PgRow) -> Result<(), StoreError> {
+    put(found, row.try_get(0)?, row.try_get(1)?)
+}
+
+fn put(found: &mut [Option<u64>], place: i64, value: i64) -> Result<(), StoreError> {
+    let place: usize = unsigned(place)?;
+    if let Some(found) = found.get_mut(place) {
+        *found = Some(unsigned(value)?);
+    }
+    Ok(())
 }
 
 /// Looks (merchant, 16 bytes) keys up, each by one search in a table's key.
@@ -46,15 +73,7 @@ pub(crate) async fn find_keyed(
                     query = query.bind(signed32(*merchant)?).bind(&key[..]);
                 }
                 let row = query.fetch_one(&mut *reader).await?;
-                for pair in number_rows(row.try_get(0)?) {
-                    let [Some(place), Some(value)] = pair? else {
-                        return Err(StoreError::Corrupt("NULL in a key's row".into()));
-                    };
-                    let place: usize = unsigned(place)?;
-                    if place < chunk.len() {
-                        found[start + place] = Some(unsigned(value)?);
-                    }
-                }
+                put_chunk(&mut found[start..start + chunk.len()], &row)?;
                 start += chunk.len();
             }
         }
@@ -66,10 +85,7 @@ pub(crate) async fn find_keyed(
             let ids: Vec<&[u8]> = keys.iter().map(|(_, key)| &key[..]).collect();
             let query = sqlx::query(postgres).bind(merchants).bind(ids);
             for row in query.fetch_all(&db.readers).await? {
-                let place: usize = unsigned(row.try_get(0)?)?;
-                if let Some(found) = found.get_mut(place) {
-                    *found = Some(unsigned(row.try_get(1)?)?);
-                }
+                put_row(&mut found, &row)?;
             }
         }
     }
