@@ -3,7 +3,7 @@
 use super::parts::{CommissionLine, CommissionLineKind as Kind, CommissionParts, ConversionRef};
 use super::{CommissionStatement, CommissionStatementError, reasons};
 use crate::amount::{Amount, whole};
-use crate::pdf::blocks::{self, BODY, HALF, NOTE, SMALL_CAPS, pair, period, table, title};
+use crate::pdf::blocks::{self, BODY, HALF, NOTE, SMALL_CAPS, pair, table, title};
 use crate::pdf::{
     Attachment, CONTENT_WIDTH, Column, Fonts, Furniture, Ink, LEFT, Layout, RIGHT, Row, Style, mm,
     paint, pt,
@@ -42,7 +42,15 @@ pub(super) fn statement(
     let parts = document.parts();
     let fonts = Fonts::load()?;
     let mut layout = Layout::new(&fonts);
-    head(&mut layout, parts);
+    let (issuer, cycle) = (&parts.issuer, parts.cycle);
+    blocks::head(
+        &mut layout,
+        issuer,
+        "Commission statement",
+        cycle,
+        &parts.period,
+        None,
+    );
     parties(&mut layout, parts);
     headline(&mut layout, parts);
     equation(&mut layout, parts);
@@ -60,34 +68,8 @@ pub(super) fn statement(
         ),
         date: parts.period.dated(),
     };
-    let attachment = Attachment {
-        name: format!("{}.json", document.file_stem()),
-        media_type: "application/json",
-        description: "The same statement as data",
-        bytes: document.to_json()?,
-    };
+    let attachment = Attachment::data(&document.file_stem(), document.to_json()?);
     Ok(paint(&layout.finish(), &fonts, &furniture, attachment)?)
-}
-
-fn head(layout: &mut Layout<'_>, parts: &CommissionParts) {
-    let top = layout.y();
-    let name = Style::new(12_000, Ink::Accent).bold();
-    layout.paragraph(LEFT, HALF, &parts.issuer.alliance, name);
-    layout.paragraph(LEFT, HALF, &parts.issuer.programme, BODY);
-    for line in &parts.issuer.address {
-        layout.paragraph(LEFT, HALF, line, NOTE);
-    }
-    let left = layout.y();
-    let mut y = top + pt(17);
-    let big = Style::new(17_000, Ink::Text).bold();
-    layout.text_right(RIGHT, y, "Commission statement", big);
-    y += pt(16);
-    let line = format!("Cycle {} \u{b7} {}", parts.cycle, period(&parts.period));
-    layout.text_right(RIGHT, y, &line, Style::new(9_500, Ink::Text));
-    layout.set_y(left.max(y) + pt(9));
-    let y = layout.y();
-    layout.rule(LEFT, y, CONTENT_WIDTH, 1_400, Ink::Accent);
-    layout.skip(pt(4));
 }
 
 fn parties(layout: &mut Layout<'_>, parts: &CommissionParts) {

@@ -1,8 +1,9 @@
 //! What documents share: styles, a section's title, names with their values, tables with air, the proof.
 
 use super::fonts::{Ink, Style};
-use super::layout::{CONTENT_WIDTH, LEFT, Layout, Mpt, mm, pt};
+use super::layout::{CONTENT_WIDTH, LEFT, Layout, Mpt, RIGHT, mm, pt};
 use super::table::{Column, Row, Table};
+use crate::party::Issuer;
 use crate::statement::{Period, Proof};
 use chrono::NaiveDate;
 
@@ -11,6 +12,39 @@ pub(crate) const NOTE: Style = Style::new(7_300, Ink::Muted);
 const TITLE: Style = Style::new(10_500, Ink::Accent).bold();
 pub(crate) const SMALL_CAPS: Style = Style::new(6_800, Ink::Muted).bold();
 pub(crate) const HALF: Mpt = CONTENT_WIDTH / 2;
+
+/// Who issues it on the left; on the right what it is, of which cycle, and a warning where its figures are not the last word.
+pub(crate) fn head(
+    layout: &mut Layout<'_>,
+    issuer: &Issuer,
+    kind: &str,
+    cycle: u32,
+    of: &Period,
+    warning: Option<&str>,
+) {
+    let top = layout.y();
+    let name = Style::new(12_000, Ink::Accent).bold();
+    layout.paragraph(LEFT, HALF, &issuer.alliance, name);
+    layout.paragraph(LEFT, HALF, &issuer.programme, BODY);
+    for line in &issuer.address {
+        layout.paragraph(LEFT, HALF, line, NOTE);
+    }
+    let left = layout.y();
+    let mut y = top + pt(17);
+    let big = Style::new(17_000, Ink::Text).bold();
+    layout.text_right(RIGHT, y, kind, big);
+    y += pt(16);
+    let line = format!("Cycle {cycle} \u{b7} {}", period(of));
+    layout.text_right(RIGHT, y, &line, Style::new(9_500, Ink::Text));
+    if let Some(warning) = warning {
+        y += pt(14);
+        layout.text_right(RIGHT, y, warning, Style::new(8_300, Ink::Warning).bold());
+    }
+    layout.set_y(left.max(y) + pt(9));
+    let y = layout.y();
+    layout.rule(LEFT, y, CONTENT_WIDTH, 1_400, Ink::Accent);
+    layout.skip(pt(4));
+}
 
 /// Draws a table after some air, unless it is empty.
 pub(crate) fn table(layout: &mut Layout<'_>, columns: &[Column], rows: Vec<Row>) {

@@ -34,6 +34,18 @@ pub(crate) struct Attachment {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Attachment {
+    /// The JSON of the document that it is attached to.
+    pub(crate) fn data(stem: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            name: format!("{stem}.json"),
+            media_type: "application/json",
+            description: "The same statement as data",
+            bytes,
+        }
+    }
+}
+
 const SMALL: Style = Style::new(7_200, Ink::Muted);
 
 /// Paints the pages.

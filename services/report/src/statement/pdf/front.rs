@@ -1,35 +1,23 @@
 //! What is no table: head, parties, what is paid, signatures.
 
-use crate::pdf::blocks::{BODY, HALF, NOTE, SMALL_CAPS, day, pair, period, title};
+use crate::pdf::blocks::{self, BODY, HALF, NOTE, SMALL_CAPS, day, pair, period, title};
 use crate::pdf::{CONTENT_WIDTH, Ink, LEFT, Layout, Mpt, RIGHT, Style, mm, pt};
 use crate::statement::{Payment, StatementDocument, StatementParts};
 use crate::text::label;
 
 /// Whose statement of what, and whether its figures may still change.
 pub(super) fn head(layout: &mut Layout<'_>, parts: &StatementParts) {
-    let top = layout.y();
-    let name = Style::new(12_000, Ink::Accent).bold();
-    layout.paragraph(LEFT, HALF, &parts.issuer.alliance, name);
-    layout.paragraph(LEFT, HALF, &parts.issuer.programme, BODY);
-    for line in &parts.issuer.address {
-        layout.paragraph(LEFT, HALF, line, NOTE);
-    }
-    let left = layout.y();
-    let mut y = top + pt(17);
-    let big = Style::new(17_000, Ink::Text).bold();
-    layout.text_right(RIGHT, y, "Settlement statement", big);
-    y += pt(16);
-    let line = format!("Cycle {} \u{b7} {}", parts.cycle, period(&parts.period));
-    layout.text_right(RIGHT, y, &line, Style::new(9_500, Ink::Text));
-    if parts.state.is_provisional() {
-        y += pt(14);
-        let text = "PROVISIONAL: the cycle is not closed, figures may change";
-        layout.text_right(RIGHT, y, text, Style::new(8_300, Ink::Warning).bold());
-    }
-    layout.set_y(left.max(y) + pt(9));
-    let y = layout.y();
-    layout.rule(LEFT, y, CONTENT_WIDTH, 1_400, Ink::Accent);
-    layout.skip(pt(4));
+    let provisional = parts.state.is_provisional();
+    let warning = provisional.then_some("PROVISIONAL: the cycle is not closed, figures may change");
+    let (issuer, cycle) = (&parts.issuer, parts.cycle);
+    blocks::head(
+        layout,
+        issuer,
+        "Settlement statement",
+        cycle,
+        &parts.period,
+        warning,
+    );
 }
 
 /// Whom it is for on the left, the facts on the right.

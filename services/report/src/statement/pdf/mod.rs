@@ -32,11 +32,6 @@ pub(super) fn statement(document: &StatementDocument) -> Result<Vec<u8>, Stateme
         ),
         date: parts.period.dated(),
     };
-    let attachment = Attachment {
-        name: format!("{}.json", document.file_stem()),
-        media_type: "application/json",
-        description: "The same statement as data",
-        bytes: document.to_json()?,
-    };
+    let attachment = Attachment::data(&document.file_stem(), document.to_json()?);
     Ok(paint(&layout.finish(), &fonts, &furniture, attachment)?)
 }
