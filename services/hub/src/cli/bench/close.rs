@@ -411,17 +411,7 @@ impl Report {
             ),
         );
         let machine = &self.machine;
-        row(
-            "on",
-            format!(
-                "{} CPUs, {} MB, {}, {}; {}",
-                machine.cpus,
-                machine.memory_bytes / 1_000_000,
-                machine.os,
-                machine.filesystem,
-                self.version
-            ),
-        );
+        row("on", machine.with_files(&self.version));
         table.trim_fmt()
     }
 }

@@ -404,16 +404,7 @@ impl Report {
                 self.runs, self.events, self.decisions, self.seed
             ),
         );
-        row(
-            "on",
-            format!(
-                "{} CPUs (one used), {} MB, {}; {}",
-                self.machine.cpus,
-                self.machine.memory_bytes / 1_000_000,
-                self.machine.os,
-                self.version
-            ),
-        );
+        row("on", self.machine.one_cpu(self.version));
         table.trim_fmt()
     }
 }

@@ -17,6 +17,29 @@ pub(super) struct Machine {
     pub(super) filesystem: String,
 }
 
+impl Machine {
+    /// The machine in a line, for figures that one processor made without a file.
+    pub(super) fn one_cpu(&self, version: &str) -> String {
+        format!(
+            "{} CPUs (one used), {} MB, {}; {version}",
+            self.cpus,
+            self.memory_bytes / 1_000_000,
+            self.os
+        )
+    }
+
+    /// The machine in a line, with the file system, for figures of a hub at work.
+    pub(super) fn with_files(&self, version: &str) -> String {
+        format!(
+            "{} CPUs, {} MB, {}, {}; {version}",
+            self.cpus,
+            self.memory_bytes / 1_000_000,
+            self.os,
+            self.filesystem
+        )
+    }
+}
+
 /// Looks at the machine and the file system of `directory`.
 pub(super) fn machine(directory: &Path) -> Machine {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();

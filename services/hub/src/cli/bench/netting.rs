@@ -348,16 +348,7 @@ impl Report {
                 self.family, self.nodes, self.obligations, self.seed, self.check
             ),
         );
-        row(
-            "on",
-            format!(
-                "{} CPUs (one used), {} MB, {}; {}",
-                self.machine.cpus,
-                self.machine.memory_bytes / 1_000_000,
-                self.machine.os,
-                self.version
-            ),
-        );
+        row("on", self.machine.one_cpu(self.version));
         table.trim_fmt()
     }
 }

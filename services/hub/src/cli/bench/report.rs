@@ -253,17 +253,7 @@ impl Report {
                 self.seed
             ),
         );
-        row(
-            "on",
-            format!(
-                "{} CPUs, {} MB, {}, {}; {}",
-                self.machine.cpus,
-                self.machine.memory_bytes / 1_000_000,
-                self.machine.os,
-                self.machine.filesystem,
-                self.version
-            ),
-        );
+        row("on", self.machine.with_files(&self.version));
         table.trim_fmt()
     }
 }
