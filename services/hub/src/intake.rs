@@ -1,6 +1,8 @@
 //! From received bytes to messages that can be decided: signature, decoding, field rules. Needs no state but the
 //! registered keys, runs on the caller's task, and refuses an envelope whole: no id is used up.
 
+use std::cell::LazyCell;
+
 use bytes::Bytes;
 use hansa_client::{
     dsse::{self, DsseError},
@@ -256,13 +258,14 @@ pub fn decode(
             "a batch has at least one message",
         ));
     }
+    let hub_keys = LazyCell::new(|| hub_keys(registry));
     let mut broken = Vec::new();
     let mut prepared = Vec::with_capacity(elements.len());
     for (index, bytes) in elements.into_iter().enumerate() {
         let wire = v1::Message::decode(bytes.clone()).map_err(|_| undecodable(Some(index)))?;
         let violations = message::validate(&wire);
         if violations.is_empty() {
-            let message = convert(wire, bytes, merchant, registry);
+            let message = convert(wire, bytes, merchant, &hub_keys);
             prepared.push(message.ok_or_else(|| undecodable(Some(index)))?);
             continue;
         }
@@ -285,12 +288,19 @@ pub fn decode(
 /// Violations that one refusal lists at most: details travel in headers, which peers bound.
 const MAX_VIOLATIONS: usize = 50;
 
-/// `None` only for what `message::validate` has refused.
+/// The keys that click ids are checked with.
+fn hub_keys(registry: &Registry) -> Vec<VerifyingKey> {
+    let hub = registry.keys.values().filter(|key| key.owner == Owner::Hub);
+    hub.filter_map(|key| VerifyingKey::from_bytes(&key.public_key).ok())
+        .collect()
+}
+
+/// `None` only for what `message::validate` has refused. The hub's keys are looked up when the first click id needs them.
 fn convert(
     wire: v1::Message,
     bytes: Bytes,
     merchant: u32,
-    registry: &Registry,
+    hub_keys: &LazyCell<Vec<VerifyingKey>, impl FnOnce() -> Vec<VerifyingKey>>,
 ) -> Option<Prepared> {
     use v1::message::Body;
     let id = |bytes: &[u8]| Id::try_from(bytes).ok();
@@ -330,7 +340,7 @@ fn convert(
         },
         Body::Conversion(c) => {
             let (currency, amount) = money(c.amount.as_ref())?;
-            let (touches, forged) = touches(&c.click_ids, merchant, registry);
+            let (touches, forged) = touches(&c.click_ids, merchant, hub_keys);
             let recurs = match c.recurring_of.as_slice() {
                 [] => None,
                 first => Some(id(first)?),
@@ -384,14 +394,14 @@ fn convert(
 }
 
 /// The touches behind click ids that the hub made for a merchant, and whether one is none of those.
-fn touches(click_ids: &[String], merchant: u32, registry: &Registry) -> (Vec<ClaimedTouch>, bool) {
-    let hub = registry.keys.values().filter(|key| key.owner == Owner::Hub);
-    let keys: Vec<VerifyingKey> = hub
-        .filter_map(|key| VerifyingKey::from_bytes(&key.public_key).ok())
-        .collect();
+fn touches(
+    click_ids: &[String],
+    merchant: u32,
+    hub_keys: &[VerifyingKey],
+) -> (Vec<ClaimedTouch>, bool) {
     let genuine = |text: &String| {
         let signed = SignedTouchId::decode(text).ok()?;
-        let touch = keys.iter().find_map(|key| signed.verify(key).ok())?;
+        let touch = hub_keys.iter().find_map(|key| signed.verify(key).ok())?;
         (touch.merchant == merchant).then_some(ClaimedTouch {
             id: touch.id,
             kind: match touch.kind {
