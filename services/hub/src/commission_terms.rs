@@ -1,10 +1,11 @@
 //! Affiliates and merchants' terms for them, between the wire's types and the ledger's.
 
+use hansa_client::touch_id::TouchFlags;
 use hansa_fraud::lists::Hosts;
 use hansa_proto::v1;
 use hansa_settlement::{
     Affiliate, AffiliateCode, CommissionTerms, Instant, MerchantIx,
-    commission::{CommissionRate, FLAGS, Locking, Pay, Placement, Site},
+    commission::{CommissionRate, Locking, Pay, Placement, Site},
 };
 
 use crate::convert::{Fields, micros};
@@ -141,12 +142,12 @@ fn placement(fields: &mut Fields, at: &str, placement: Option<&v1::Placement>) -
     let Some(placement) = placement else {
         return Placement::default();
     };
-    let mut refused_flags = 0;
+    let mut refused_flags = TouchFlags::NONE;
     for name in &placement.refused {
-        match FLAGS.iter().find(|(_, known)| known == name) {
-            Some((flag, _)) => refused_flags |= flag,
+        match TouchFlags::NAMES.iter().find(|(_, known)| known == name) {
+            Some((flag, _)) => refused_flags = refused_flags.with(*flag),
             None => {
-                let known: Vec<&str> = FLAGS.iter().map(|(_, name)| *name).collect();
+                let known = TouchFlags::NAMES.map(|(_, name)| name);
                 let text = format!("\"{name}\" is none of {}", known.join(", "));
                 fields.broken(&format!("{at}.refused"), "PLACEMENT", text);
             }
@@ -165,7 +166,7 @@ fn placement(fields: &mut Fields, at: &str, placement: Option<&v1::Placement>) -
     }
     let lower = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect();
     Placement {
-        refused_flags,
+        refused_flags: refused_flags.bits(),
         banned_referrers: lower(&placement.banned_referrers),
         brand_terms: lower(&placement.brand_terms),
         coupon_hosts: lower(&placement.coupon_hosts),

@@ -408,6 +408,24 @@ pub fn commission_reason(reason: v1::CommissionReason) -> Option<ledger::Commiss
     })
 }
 
+/// The wire's name of why a commission is less.
+pub fn reason_of_commission(reason: ledger::CommissionReason) -> v1::CommissionReason {
+    use ledger::CommissionReason as L;
+    use v1::CommissionReason as W;
+    match reason {
+        L::ItemReturned => W::ItemReturned,
+        L::OrderCancelled => W::OrderCancelled,
+        L::OrderUpdated => W::OrderUpdated,
+        L::DuplicateOrder => W::DuplicateOrder,
+        L::OutOfStock => W::OutOfStock,
+        L::PaymentFailed => W::PaymentFailed,
+        L::TermsViolation => W::TermsViolation,
+        L::TrackingError => W::TrackingError,
+        L::TouchInvalidated => W::TouchInvalidated,
+        L::FraudConfirmed => W::FraudConfirmed,
+    }
+}
+
 fn message_state(state: ledger::MessageState) -> v1::MessageState {
     use ledger::MessageState as L;
     use v1::MessageState as W;

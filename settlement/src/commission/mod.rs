@@ -41,7 +41,7 @@ pub use terms::{
     Affiliate, AffiliateCode, CommissionRate, CommissionTerms, CommissionVersion, Locking, Pay,
     Placement, Site,
 };
-pub use touch::{Claim, ClaimedTouch, FLAGS, TouchKind};
+pub use touch::{Claim, ClaimedTouch, TouchKind};
 
 use crate::ids::{CycleNo, Instant, MemberId, MerchantIx, Pos};
 use serde::{Deserialize, Serialize};

@@ -141,7 +141,7 @@ pub struct CommissionRate {
     pub recurring: Pay,
 }
 
-/// Which touches do not count at a merchant. Flags of a touch are facts about it ([`super::FLAGS`]); this says which of them matter.
+/// Which touches do not count at a merchant. Flags of a touch are facts about it, the bits of its id; this says which of them matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
     /// A touch with one of these flags does not count.

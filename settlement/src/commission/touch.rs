@@ -13,16 +13,6 @@ pub enum TouchKind {
     View,
 }
 
-/// What is known of a touch, as bits; names as placement rules use them.
-pub const FLAGS: [(u16, &str); 6] = [
-    (1, "PAID_CLICK"),
-    (2, "BANNED_REFERRER"),
-    (4, "COUPON_SITE"),
-    (8, "BRAND_BIDDING"),
-    (16, "NO_REFERRER"),
-    (32, "DATA_CENTRE"),
-];
-
 /// A touch that a conversion names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimedTouch {
@@ -30,7 +20,7 @@ pub struct ClaimedTouch {
     pub id: [u8; 16],
     /// What it was.
     pub kind: TouchKind,
-    /// See [`FLAGS`].
+    /// What is known of it, as the bits of its id.
     pub flags: u16,
     /// Who brought it.
     pub affiliate: MerchantIx,

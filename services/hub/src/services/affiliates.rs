@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use hansa_client::touch_id::TouchFlags;
 use hansa_proto::v1::{self, affiliate_service_server::AffiliateService, message::Body};
 use hansa_settlement::{
-    Commission, CommissionReason, Global, MemberId, MerchantIx, Pos,
-    commission::{CommissionState, FLAGS, TouchKind},
+    Commission, CycleNo, Global, MemberId, MerchantIx, Pos,
+    commission::{CommissionState, TouchKind},
     finance::{Party, PaymentState},
 };
 use prost::Message as _;
@@ -18,7 +19,7 @@ use super::{Answer, Api, ok, page};
 use crate::{
     auth::Caller,
     commissions,
-    convert::{cycle_number, timestamp},
+    convert::{self, cycle_number, timestamp},
     error::HubError,
     registry::Registry,
     sequencer::{View, group::first_entry},
@@ -138,7 +139,8 @@ impl Api {
         let told = accounts.into_iter().zip(messages);
         let records = self
             .read(move |view| {
-                told.map(|(commission, message)| record(view, viewer, &commission, &message))
+                let paid = paid_up_to(view.global);
+                told.map(|(commission, message)| record(view, viewer, &paid, &commission, &message))
                     .collect::<Result<_, _>>()
             })
             .await?;
@@ -146,44 +148,38 @@ impl Api {
     }
 }
 
-fn state(global: &Global, commission: &Commission) -> v1::CommissionState {
+/// Of each affiliate with a payment that settled, the last cycle of one: what stays below the smallest payment is brought
+/// forward, so a later payment has it in it.
+fn paid_up_to(global: &Global) -> HashMap<MerchantIx, CycleNo> {
+    let mut paid = HashMap::new();
+    for payment in global.finance().payments() {
+        if let Party::Merchant(payee) = payment.payee
+            && payment.state == PaymentState::Settled
+        {
+            let last = paid.entry(payee).or_insert(payment.cycle);
+            *last = payment.cycle.max(*last);
+        }
+    }
+    paid
+}
+
+fn state(
+    paid_up_to: &HashMap<MerchantIx, CycleNo>,
+    commission: &Commission,
+) -> v1::CommissionState {
     match commission.state {
         CommissionState::Accrued => v1::CommissionState::Accrued,
         CommissionState::Locked => v1::CommissionState::Locked,
         CommissionState::Reversed => v1::CommissionState::Reversed,
         CommissionState::Payable => {
-            let payee = Party::Merchant(commission.attribution.affiliate);
-            // What stays below the smallest payment is brought forward: a later payment has it in it.
-            let paid = global.finance().payments().iter().any(|payment| {
-                payment.payee == payee
-                    && commission
-                        .payable_in
-                        .is_some_and(|cycle| payment.cycle >= cycle)
-                    && payment.state == PaymentState::Settled
-            });
-            if paid {
+            let paid = paid_up_to.get(&commission.attribution.affiliate);
+            let payable = commission.payable_in;
+            if payable.is_some_and(|cycle| paid.is_some_and(|last| *last >= cycle)) {
                 v1::CommissionState::Paid
             } else {
                 v1::CommissionState::Payable
             }
         }
-    }
-}
-
-/// The wire's name of a reason.
-pub fn reason(reason: CommissionReason) -> v1::CommissionReason {
-    use v1::CommissionReason as W;
-    match reason {
-        CommissionReason::ItemReturned => W::ItemReturned,
-        CommissionReason::OrderCancelled => W::OrderCancelled,
-        CommissionReason::OrderUpdated => W::OrderUpdated,
-        CommissionReason::DuplicateOrder => W::DuplicateOrder,
-        CommissionReason::OutOfStock => W::OutOfStock,
-        CommissionReason::PaymentFailed => W::PaymentFailed,
-        CommissionReason::TermsViolation => W::TermsViolation,
-        CommissionReason::TrackingError => W::TrackingError,
-        CommissionReason::TouchInvalidated => W::TouchInvalidated,
-        CommissionReason::FraudConfirmed => W::FraudConfirmed,
     }
 }
 
@@ -206,9 +202,9 @@ fn touches(
             site_number: touch.site,
             touch_time: Some(timestamp(touch.at.0)),
             view: touch.kind == TouchKind::View,
-            flags: FLAGS
+            flags: TouchFlags::NAMES
                 .iter()
-                .filter(|(bit, _)| touch.flags & bit != 0)
+                .filter(|(flag, _)| TouchFlags::from_bits(touch.flags).contains(*flag))
                 .map(|(_, name)| (*name).to_owned())
                 .collect(),
             invalid: commission
@@ -226,6 +222,7 @@ fn touches(
 fn record(
     view: &View<'_>,
     viewer: Viewer,
+    paid_up_to: &HashMap<MerchantIx, CycleNo>,
     commission: &Commission,
     message: &v1::Message,
 ) -> Result<v1::ConversionRecord, HubError> {
@@ -258,12 +255,15 @@ fn record(
         terms_version: conversion.version + 1,
         rate_row: attribution.row,
         commission: money(commission.micros),
-        state: state(global, commission).into(),
+        state: state(paid_up_to, commission).into(),
         locks_at: locks.then(|| timestamp(conversion.locks_at.0)),
         held_by_flags: commission.holds.clone(),
         reason: commission
             .reason
-            .map_or(v1::CommissionReason::Unspecified, reason)
+            .map_or(
+                v1::CommissionReason::Unspecified,
+                convert::reason_of_commission,
+            )
             .into(),
         recurring: conversion.recurring,
         country_code: conversion.country.clone(),
