@@ -2,6 +2,7 @@
 //! refusal leaves only the member's due work and a count. Costs no IO and no allocation beyond the effects and the member's own vectors.
 
 mod accrual;
+mod attribution;
 mod commission;
 mod due;
 mod facts;
