@@ -18,7 +18,7 @@ pub struct StoreOptions {
     pub sqlite_reader_cache_bytes: u64,
     /// SQLite: how much of the file is read through the operating system's memory map, in bytes.
     pub sqlite_mmap_bytes: u64,
-    /// SQLite: bytes of the write-ahead log past which [`Store::tidy`](crate::Store::tidy) empties it.
+    /// SQLite: bytes of the write-ahead log past which [`Store::tidy`](crate::Store::tidy) begins it anew.
     pub sqlite_wal_bytes: u64,
 }
 

@@ -6,6 +6,7 @@
 //! rolls back.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,15 @@ use crate::options::StoreOptions;
 
 /// Before each page in the write-ahead log, see "WAL-mode File Format" in SQLite's documentation.
 const FRAME_HEADER_BYTES: u64 = 24;
+
+/// Where a frame's header has its salts.
+const FRAME_SALTS_AT: u64 = 8;
+
+/// Bytes before the first frame.
+const WAL_HEADER_BYTES: u64 = 32;
+
+/// Where the header of the write-ahead log has its salts.
+const WAL_SALTS_AT: u64 = 16;
 
 /// How often the write-ahead log is gone through beside the writers before they wait for the rest.
 const PASSES: u32 = 4;
@@ -162,17 +172,46 @@ impl Sqlite {
         }
     }
 
-    /// The bytes of the write-ahead log's file.
-    fn wal_file_bytes(&self) -> u64 {
-        std::fs::metadata(&self.wal).map_or(0, |file| file.len())
+    /// Frames in the write-ahead log that count: they bear the salts of its header, those left from before it began anew do not
+    /// (see "WAL-mode File Format"). Its index would say so at once, but the operating system's locks on it would end with
+    /// whoever opens and closes it.
+    fn wal_frames(&self) -> u64 {
+        let Ok(wal) = File::open(&self.wal) else {
+            return 0;
+        };
+        let bytes = wal.metadata().map_or(0, |file| file.len());
+        let in_file = bytes.saturating_sub(WAL_HEADER_BYTES) / self.frame_bytes;
+        if in_file * self.frame_bytes <= self.wal_bytes {
+            return in_file;
+        }
+        let salts = |at| {
+            let (mut wal, mut salts) = (&wal, [0; 8]);
+            wal.seek(SeekFrom::Start(at)).ok()?;
+            wal.read_exact(&mut salts).ok().map(|()| salts)
+        };
+        let current = salts(WAL_SALTS_AT);
+        let counts = |frame: u64| {
+            salts(WAL_HEADER_BYTES + frame * self.frame_bytes + FRAME_SALTS_AT) == current
+        };
+        // All before it count, none from it on.
+        let (mut low, mut high) = (0, in_file);
+        while low < high {
+            let middle = low.midpoint(high);
+            if counts(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
-    /// Whether the write-ahead log's file has outgrown its bound.
+    /// Whether the write-ahead log has outgrown its bound.
     pub(crate) fn needs_tidying(&self) -> bool {
-        !self.read_only && self.wal_file_bytes() > self.wal_bytes
+        !self.read_only && self.wal_frames() * self.frame_bytes > self.wal_bytes
     }
 
-    /// Copies the write-ahead log into the database when its file has outgrown the bound, and empties it.
+    /// Copies the write-ahead log into the database when it has outgrown the bound, and begins it anew.
     pub(crate) async fn tidy(&self) -> Result<bool, StoreError> {
         if !self.needs_tidying() {
             return Ok(false);
@@ -182,7 +221,8 @@ impl Sqlite {
     }
 
     /// Nearly all is copied beside the writers by a connection of its own, what they write meanwhile in further passes, each
-    /// shorter than the one before; only the rest holds them up.
+    /// shorter than the one before; only the rest holds them up. The file is written over from its beginning and not cut short: cutting 64 MB
+    /// holds them up for 40 ms, and growing again costs every commit an allocation on disk.
     async fn checkpoint(&self) -> Result<(), StoreError> {
         let mut beside = self.connect.connect().await?;
         for _ in 0..PASSES {
@@ -190,8 +230,8 @@ impl Sqlite {
                 .fetch_one(&mut beside)
                 .await?;
             let copied = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
-            let left = self.wal_file_bytes() / self.frame_bytes;
-            if left.saturating_sub(copied) * self.frame_bytes <= self.wal_bytes / 16 {
+            let left = self.wal_frames().saturating_sub(copied);
+            if left * self.frame_bytes <= self.wal_bytes / 16 {
                 break;
             }
         }
@@ -200,11 +240,11 @@ impl Sqlite {
         let Some(mut connection) = slot.connection.take() else {
             return Ok(());
         };
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        let row = sqlx::query("PRAGMA wal_checkpoint(RESTART)")
             .fetch_one(&mut connection)
             .await?;
         if row.try_get::<i64, _>(0)? != 0 {
-            tracing::warn!("a reader kept the write-ahead log from being emptied");
+            tracing::warn!("a reader kept the write-ahead log from beginning anew");
         }
         slot.connection = Some(connection);
         Ok(())

@@ -79,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Upkeep beside everything else: past its bound, empties SQLite's write-ahead log. True when it did; on PostgreSQL
+    /// Upkeep beside everything else: past its bound, begins SQLite's write-ahead log anew. True when it did; on PostgreSQL
     /// there is nothing to do. Writers wait only for the last part of it.
     ///
     /// # Errors

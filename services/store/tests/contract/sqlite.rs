@@ -47,7 +47,7 @@ async fn a_read_only_handle_opens_beside_the_writer_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_write_ahead_log_is_emptied_past_its_bound_and_not_before() {
+async fn the_write_ahead_log_begins_anew_past_its_bound_and_not_before() {
     let database = Database::sqlite();
     let options = StoreOptions {
         sqlite_wal_bytes: 4 << 20,
@@ -72,9 +72,10 @@ async fn the_write_ahead_log_is_emptied_past_its_bound_and_not_before() {
         let before = bytes();
         if store.tidy().await.unwrap() {
             assert!(before > 4 << 20);
-            assert_eq!(bytes(), 0);
             tidied += 1;
         }
+        // Written over from its beginning: no longer than the bound and the group that went past it.
+        assert!(bytes() < 5 << 20, "{}", bytes());
     }
     assert!((3..=8).contains(&tidied), "{tidied}");
     assert_eq!(store.entries(0, 200, usize::MAX).await.unwrap().len(), 100);
