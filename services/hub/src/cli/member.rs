@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     connect::Connection,
+    pages,
     render::{self, Column, Format},
     session,
 };
@@ -234,24 +235,20 @@ async fn lots(
 }
 
 async fn all_lots(hub: &Hub, member: &MemberReference) -> Result<Vec<v1::Lot>, CallError> {
-    let mut lots = Vec::new();
-    let mut request = v1::ListLotsRequest {
-        member_reference: member.to_vec(),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    pages::all(async |page_token| {
+        let request = v1::ListLotsRequest {
+            member_reference: member.to_vec(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.members().list_lots(request).await
             })
             .await?;
-        lots.extend(page.lots);
-        if page.next_page_token.is_empty() {
-            return Ok(lots);
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.lots, page.next_page_token))
+    })
+    .await
 }
 
 fn lot_json(lot: &v1::Lot) -> Value {

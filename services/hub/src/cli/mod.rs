@@ -19,6 +19,7 @@ pub mod fraud;
 pub mod keys;
 pub mod liability;
 pub mod member;
+pub(crate) mod pages;
 pub mod proofs;
 pub mod render;
 pub mod reopen;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{
     connect::Connection,
+    pages,
     render::{self, Column, Format},
     session,
 };
@@ -128,24 +129,20 @@ fn tell(
 }
 
 async fn list(hub: &Hub, affiliate_id: String, format: Format) -> anyhow::Result<()> {
-    let mut links = Vec::new();
-    let mut request = v1::ListLinksRequest {
-        affiliate_id,
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    let links = pages::all(async |page_token| {
+        let request = v1::ListLinksRequest {
+            affiliate_id: affiliate_id.clone(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.touches().list_links(request).await
             })
             .await?;
-        links.extend(page.links);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.links, page.next_page_token))
+    })
+    .await?;
     if format.json {
         let links: Vec<Value> = links.iter().map(link_json).collect();
         return render::print_json(&json!({ "links": links }));

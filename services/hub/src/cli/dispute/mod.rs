@@ -13,6 +13,7 @@ use super::{
     connect::Connection,
     exit,
     finance::{json as finance_json, next, propose::Original, value, words},
+    pages,
     render::{self, Column, Format},
     session,
 };
@@ -332,24 +333,20 @@ async fn one(hub: &Hub, number: u64) -> anyhow::Result<v1::Dispute> {
 }
 
 async fn all(hub: &Hub, state: v1::DisputeState) -> Result<Vec<v1::Dispute>, CallError> {
-    let mut disputes = Vec::new();
-    let mut request = v1::ListDisputesRequest {
-        state: state.into(),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    pages::all(async |page_token| {
+        let request = v1::ListDisputesRequest {
+            state: state.into(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.disputes().list_disputes(request).await
             })
             .await?;
-        disputes.extend(page.disputes);
-        if page.next_page_token.is_empty() {
-            return Ok(disputes);
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.disputes, page.next_page_token))
+    })
+    .await
 }
 
 async fn list(

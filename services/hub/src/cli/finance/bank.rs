@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{json, next, value, words};
 use crate::cli::{
     connect::Connection,
+    pages,
     render::{self, Column, Format},
     session,
 };
@@ -193,23 +194,19 @@ fn entries_table(report: &v1::BankReport) -> String {
 
 /// Every report that there is, newest first.
 async fn all(hub: &Hub) -> Result<Vec<v1::BankReport>, CallError> {
-    let mut reports = Vec::new();
-    let mut request = v1::ListBankReportsRequest {
-        page_size: 100,
-        page_token: String::new(),
-    };
-    loop {
+    pages::all(async |page_token| {
+        let request = v1::ListBankReportsRequest {
+            page_size: 100,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.finance().list_bank_reports(request).await
             })
             .await?;
-        reports.extend(page.reports);
-        if page.next_page_token.is_empty() {
-            return Ok(reports);
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.reports, page.next_page_token))
+    })
+    .await
 }
 
 /// Runs `reports`.
@@ -269,24 +266,20 @@ fn reports_text(reports: &[v1::BankReport]) -> String {
 /// Runs `exceptions`.
 pub(super) async fn exceptions(args: ExceptionsArgs) -> anyhow::Result<()> {
     let hub = session::operator(&args.connection).await?;
-    let mut exceptions = Vec::new();
-    let mut request = v1::ListExceptionsRequest {
-        state: args.state.unwrap_or(v1::ExceptionState::Unspecified).into(),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    let exceptions = pages::all(async |page_token| {
+        let request = v1::ListExceptionsRequest {
+            state: args.state.unwrap_or(v1::ExceptionState::Unspecified).into(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.finance().list_exceptions(request).await
             })
             .await?;
-        exceptions.extend(page.exceptions);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.exceptions, page.next_page_token))
+    })
+    .await?;
     if args.format.json {
         return render::print_json(&json::list("exceptions", &exceptions, json::exception));
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{json, next, payments, settle, value, words};
 use crate::cli::{
     connect::Connection,
-    exit,
+    exit, pages,
     render::{self, Column, Format},
     session,
 };
@@ -130,24 +130,20 @@ async fn instructed(hub: &Hub, proposal: &v1::Proposal) -> anyhow::Result<Vec<v1
 /// Runs `proposals`.
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
     let hub = session::operator(&args.connection).await?;
-    let mut proposals = Vec::new();
-    let mut request = v1::ListProposalsRequest {
-        state: args.state.unwrap_or(v1::ProposalState::Unspecified).into(),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    let proposals = pages::all(async |page_token| {
+        let request = v1::ListProposalsRequest {
+            state: args.state.unwrap_or(v1::ProposalState::Unspecified).into(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.finance().list_proposals(request).await
             })
             .await?;
-        proposals.extend(page.proposals);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.proposals, page.next_page_token))
+    })
+    .await?;
     if args.format.json {
         return render::print_json(&json::list("proposals", &proposals, json::proposal));
     }

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{json, next, value, words};
 use crate::cli::{
     connect::Connection,
-    exit,
+    exit, pages,
     render::{self, Column, Format},
     session,
 };
@@ -92,25 +92,21 @@ pub(super) async fn all(
     cycle_number: u32,
     state: v1::PaymentState,
 ) -> Result<Vec<v1::Payment>, CallError> {
-    let mut payments = Vec::new();
-    let mut request = v1::ListPaymentsRequest {
-        cycle_number,
-        state: state.into(),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    pages::all(async |page_token| {
+        let request = v1::ListPaymentsRequest {
+            cycle_number,
+            state: state.into(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.finance().list_payments(request).await
             })
             .await?;
-        payments.extend(page.payments);
-        if page.next_page_token.is_empty() {
-            return Ok(payments);
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.payments, page.next_page_token))
+    })
+    .await
 }
 
 /// Runs `payments`.

@@ -7,6 +7,7 @@ use hansa_proto::v1;
 use super::json;
 use crate::cli::{
     connect::Connection,
+    pages,
     render::{self, Column, Format},
     session,
 };
@@ -104,26 +105,22 @@ fn percent(bps: u32) -> String {
 /// Runs `trail`.
 pub(super) async fn trail(args: TrailArgs) -> anyhow::Result<()> {
     let hub = session::operator(&args.connection).await?;
-    let mut events = Vec::new();
-    let mut request = v1::ListAuditTrailRequest {
-        cycle_number: args.cycle.unwrap_or(0),
-        proposal_number: args.proposal.unwrap_or(0),
-        payment_number: args.payment.unwrap_or(0),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    let events = pages::all(async |page_token| {
+        let request = v1::ListAuditTrailRequest {
+            cycle_number: args.cycle.unwrap_or(0),
+            proposal_number: args.proposal.unwrap_or(0),
+            payment_number: args.payment.unwrap_or(0),
+            page_size: 1_000,
+            page_token,
+        };
         let page = hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.finance().list_audit_trail(request).await
             })
             .await?;
-        events.extend(page.events);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.events, page.next_page_token))
+    })
+    .await?;
     if args.format.json {
         return render::print_json(&json::list("events", &events, json::event));
     }
