@@ -100,6 +100,8 @@ impl Auditor {
             F::DisputeRuled(ruling) => self.answered(&ruling.holder, ruling.adjustment.as_ref())?,
             F::CycleAudited(audited) => self.audited(entry.leaf, audited)?,
             F::CommissionsDecided(decided) => self.review(entry, decided)?,
+            // What is made of flags is in `CommissionsDecided`.
+            F::FraudRun(_) | F::FraudDecided(_) => {}
             // Steps of finance that post nothing to a cycle.
             F::PaymentsSubmitted(_)
             | F::BankReportImported(_)

@@ -41,6 +41,8 @@ pub enum Caller {
         administrator: bool,
         /// May propose, approve, pay, reconcile and answer disputes.
         finance: bool,
+        /// May decide cases of fraud, bans and rules on traffic.
+        analyst: bool,
         /// Sees the affiliates of its own book and nothing else.
         only_own_book: bool,
     },
@@ -96,6 +98,17 @@ impl Caller {
                 finance, holder, ..
             } if *finance => Ok(holder),
             Self::Operator { .. } => Err(role_missing(OperatorRole::Finance)),
+            Self::Merchant { .. } => Err(operators_only()),
+        }
+    }
+
+    /// The name of a person who may decide cases of fraud, bans and rules on traffic.
+    pub fn analyst(&self) -> Result<&str, HubError> {
+        match self {
+            Self::Operator {
+                analyst, holder, ..
+            } if *analyst => Ok(holder),
+            Self::Operator { .. } => Err(role_missing(OperatorRole::FraudAnalyst)),
             Self::Merchant { .. } => Err(operators_only()),
         }
     }
@@ -168,6 +181,7 @@ impl Authenticator {
                 holder: key.person(&verified.kid).to_owned(),
                 administrator: key.grants(OperatorRole::Administrator),
                 finance: key.grants(OperatorRole::Finance),
+                analyst: key.grants(OperatorRole::FraudAnalyst),
                 only_own_book: key.operator_roles == [i32::from(OperatorRole::AffiliateManager)],
             }),
             Owner::Merchant(slug) => {

@@ -37,7 +37,8 @@ pub fn check(
             | F::AdvanceTo(_)
             | F::CycleClosed(_)
             | F::CycleAudited(_)
-            | F::LogReopened(_),
+            | F::LogReopened(_)
+            | F::FraudRun(_),
         ) => actor.hub(),
         Some(F::CycleCut(_)) if actor == Actor::Hub => Ok(()),
         Some(F::Programme(_) | F::Merchant(_) | F::Promotion(_) | F::CycleCut(_)) => {
@@ -47,7 +48,10 @@ pub fn check(
         Some(F::KeyRevoked(revoked)) => actor.may_revoke(registry, &revoked.key_id),
         Some(F::MembersEnrolled(enrolled)) => actor.merchant(&enrolled.merchant_id),
         Some(F::CommissionsDecided(_)) if actor == Actor::Hub => Ok(()),
-        Some(F::CommissionsDecided(_)) => actor.administrator(),
+        Some(F::CommissionsDecided(_)) => actor.analyst_or_administrator(),
+        // Whose flag it is, the flags' keeper knows.
+        Some(F::FraudDecided(decided)) if decided.appeal_flag_number != 0 => actor.any_merchant(),
+        Some(F::FraudDecided(decided)) => actor.analyst(&decided.holder),
         Some(F::ProposalMade(made)) => actor.finance(&made.holder),
         Some(F::ProposalDecided(decided)) => actor.finance(&decided.holder),
         Some(F::PaymentsSubmitted(submitted)) => actor.finance(&submitted.holder),
@@ -119,9 +123,24 @@ impl Actor<'_> {
         self.role(OperatorRole::Administrator)
     }
 
+    fn analyst_or_administrator(self) -> Result<(), HubError> {
+        self.administrator()
+            .or_else(|_| self.role(OperatorRole::FraudAnalyst))
+    }
+
+    /// An analyst of fraud, under its own name.
+    fn analyst(self, holder: &str) -> Result<(), HubError> {
+        self.role(OperatorRole::FraudAnalyst)?;
+        self.named(holder)
+    }
+
     /// Finance, under its own name.
     fn finance(self, holder: &str) -> Result<(), HubError> {
         self.role(OperatorRole::Finance)?;
+        self.named(holder)
+    }
+
+    fn named(self, holder: &str) -> Result<(), HubError> {
         match self {
             Self::Operator { key_id, key } if key.person(key_id) == holder => Ok(()),
             Self::Operator { .. } | Self::Merchant(_) | Self::Hub => {

@@ -148,6 +148,8 @@ fn ledger_facts(
             | F::AdvanceTo(_)
             | F::CycleAudited(_)
             | F::CommissionsDecided(_)
+            | F::FraudRun(_)
+            | F::FraudDecided(_)
             | F::ProposalMade(_)
             | F::ProposalDecided(_)
             | F::PaymentsSubmitted(_)

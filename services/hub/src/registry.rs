@@ -166,6 +166,8 @@ impl Registry {
                 | F::CycleClosed(_)
                 | F::CycleAudited(_)
                 | F::CommissionsDecided(_)
+                | F::FraudRun(_)
+                | F::FraudDecided(_)
                 | F::ProposalMade(_)
                 | F::ProposalDecided(_)
                 | F::PaymentsSubmitted(_)

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     connect::Connection,
-    exit,
+    exit, pages,
     render::{self, Column, Format},
     session::{self, Session},
 };
@@ -123,6 +123,10 @@ enum Role {
     Finance,
     /// Reads everything, changes nothing.
     Auditor,
+    /// Looks after affiliates: reads those that name the key's holder as their manager, and nothing else.
+    AffiliateManager,
+    /// Cases of fraud, bans, rules on traffic; holds and releases commissions.
+    FraudAnalyst,
 }
 
 impl Role {
@@ -131,6 +135,8 @@ impl Role {
             Self::Administrator => v1::OperatorRole::Administrator,
             Self::Finance => v1::OperatorRole::Finance,
             Self::Auditor => v1::OperatorRole::Auditor,
+            Self::AffiliateManager => v1::OperatorRole::AffiliateManager,
+            Self::FraudAnalyst => v1::OperatorRole::FraudAnalyst,
         }
         .into()
     }
@@ -326,25 +332,21 @@ async fn now(hub: &Hub) -> Result<i64, CallError> {
 
 /// All keys of the session's owner.
 async fn list(session: &Session) -> Result<Vec<v1::Key>, CallError> {
-    let mut keys = Vec::new();
-    let mut request = v1::ListKeysRequest {
-        merchant_id: session.merchant.clone().unwrap_or_default(),
-        page_size: 1_000,
-        page_token: String::new(),
-    };
-    loop {
+    pages::all(async |page_token| {
+        let request = v1::ListKeysRequest {
+            merchant_id: session.merchant.clone().unwrap_or_default(),
+            page_size: 1_000,
+            page_token,
+        };
         let page = session
             .hub
-            .call(request.clone(), async |hub: Hub, request| {
+            .call(request, async |hub: Hub, request| {
                 hub.alliance().list_keys(request).await
             })
             .await?;
-        keys.extend(page.keys);
-        if page.next_page_token.is_empty() {
-            return Ok(keys);
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok((page.keys, page.next_page_token))
+    })
+    .await
 }
 
 /// `overlap_hours`: `None` = the old keys are revoked at once.

@@ -306,6 +306,8 @@ impl<'a> Reader<'a> {
                 actor: Actor::new(&ruled.holder),
             },
             F::CommissionsDecided(_)
+            | F::FraudRun(_)
+            | F::FraudDecided(_)
             | F::Genesis(_)
             | F::Programme(_)
             | F::Merchant(_)

@@ -140,9 +140,10 @@ impl<'a> Deciding<'a> {
             } => self.facts_job(actor, build, evidence, reply),
             Job::Commissions {
                 actor,
+                before,
                 decided,
                 reply,
-            } => self.commissions(actor, decided, reply),
+            } => self.commissions(actor, before, decided, reply),
             Job::ReadConversions { accounts, reply } => self.read_conversions(&accounts, reply),
             Job::Enrol {
                 merchant,

@@ -127,6 +127,8 @@ pub enum Job {
     Commissions {
         /// Who asks.
         actor: String,
+        /// Facts that stand before it in the same entry: why it was decided.
+        before: Vec<v1::Fact>,
         /// What is decided.
         decided: v1::CommissionsDecided,
         /// Answer.

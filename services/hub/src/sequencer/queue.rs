@@ -158,15 +158,17 @@ impl Sequencer {
         .await
     }
 
-    /// Decides about conversions; answers the entry.
+    /// Decides about conversions, behind other facts of the same entry; answers the entry.
     pub async fn commissions(
         &self,
         actor: String,
+        before: Vec<v1::Fact>,
         decided: v1::CommissionsDecided,
     ) -> Result<u64, HubError> {
         let leaf = self
             .ask(|reply| Job::Commissions {
                 actor,
+                before,
                 decided,
                 reply,
             })

@@ -88,6 +88,8 @@ impl Fold {
                     | F::CycleCut(_)
                     | F::LogReopened(_)
                     | F::CycleAudited(_)
+                    | F::FraudRun(_)
+                    | F::FraudDecided(_)
                     | F::ProposalMade(_)
                     | F::ProposalDecided(_)
                     | F::BankReportImported(_)

@@ -73,6 +73,7 @@ impl Deciding<'_> {
     pub(super) fn commissions(
         &mut self,
         actor: String,
+        before: Vec<v1::Fact>,
         decided: v1::CommissionsDecided,
         reply: Reply<Option<u64>>,
     ) -> Result<(), HubError> {
@@ -86,7 +87,8 @@ impl Deciding<'_> {
         let fact = v1::Fact {
             fact: Some(v1::fact::Fact::CommissionsDecided(decided)),
         };
-        let written = vec![fact];
+        let mut written = before;
+        written.push(fact);
         // Tried on copies, as facts are.
         let mut global = self.state.global.clone();
         let seq = self.state.next_seq;
