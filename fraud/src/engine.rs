@@ -382,6 +382,21 @@ impl Engine {
         self.flags.get_mut(&key).ok_or(CaseError::NoSuchFlag)
     }
 
+    /// The version of the rules that is in force.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The flag for which a conversion waits, of those whose commission has not locked.
+    #[must_use]
+    pub fn waits_for(&self, conversion: u64) -> Option<FlagKey> {
+        let kept = self.book.get(&conversion).filter(|kept| kept.held)?;
+        self.flags_of(kept.pair)
+            .find(|(key, flag)| kept.waits_for(key, flag, false))
+            .map(|(key, _)| *key)
+    }
+
     /// All flags.
     #[must_use]
     pub const fn flags(&self) -> &BTreeMap<FlagKey, Flag> {

@@ -53,6 +53,18 @@ impl Marks {
         Self(self.0 | mark as u16)
     }
 
+    /// The marks of both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The set of these bits, as the hub keeps them.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether the mark is in the set.
     #[must_use]
     pub const fn has(self, mark: Mark) -> bool {

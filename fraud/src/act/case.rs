@@ -75,8 +75,8 @@ impl Default for Case {
     }
 }
 
-/// An affiliate may appeal for so long behind the outcome.
-const APPEAL_MS: i64 = 30 * 86_400_000;
+/// An affiliate may appeal for so long behind the outcome. Unit: milliseconds.
+pub const APPEAL_MS: i64 = 30 * 86_400_000;
 
 impl Case {
     /// Where it stands.
@@ -89,6 +89,35 @@ impl Case {
     #[must_use]
     pub const fn appealed_ms(&self) -> Option<i64> {
         self.appealed_ms
+    }
+
+    /// Until when the flag is not raised again, in milliseconds UTC.
+    #[must_use]
+    pub const fn snoozed_until_ms(&self) -> Option<i64> {
+        self.snoozed_until_ms
+    }
+
+    /// First instant at which an appeal is too late, in milliseconds UTC; `None` where there is nothing to appeal against.
+    #[must_use]
+    pub const fn appeal_until_ms(&self) -> Option<i64> {
+        match (self.status, self.appealed_ms) {
+            (CaseStatus::Closed(Outcome::Confirmed, closed_ms), None) => {
+                Some(closed_ms + APPEAL_MS)
+            }
+            _ => None,
+        }
+    }
+
+    /// From when on what it holds is forfeited, in milliseconds UTC: see [`Self::forfeits`].
+    #[must_use]
+    pub const fn forfeits_ms(&self) -> Option<i64> {
+        match (self.status, self.appealed_ms) {
+            (CaseStatus::Closed(Outcome::Confirmed, closed_ms), Some(_)) => Some(closed_ms),
+            (CaseStatus::Closed(Outcome::Confirmed, closed_ms), None) => {
+                Some(closed_ms + APPEAL_MS)
+            }
+            _ => None,
+        }
     }
 
     /// Somebody takes it.
@@ -172,11 +201,9 @@ impl Case {
     /// Whether what it holds is forfeited at an instant: confirmed, and the time for an appeal has passed or the appeal failed.
     #[must_use]
     pub const fn forfeits(&self, at_ms: i64) -> bool {
-        match self.status {
-            CaseStatus::Closed(Outcome::Confirmed, closed_ms) => {
-                self.appealed_ms.is_some() || at_ms - closed_ms >= APPEAL_MS
-            }
-            CaseStatus::Pending | CaseStatus::Investigating | CaseStatus::Closed(..) => false,
+        match self.forfeits_ms() {
+            Some(from_ms) => at_ms >= from_ms,
+            None => false,
         }
     }
 }

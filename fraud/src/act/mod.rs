@@ -11,7 +11,7 @@ mod flag;
 mod rules;
 
 pub use ban::{Ban, BanError, BanNotice, Bans, Severity};
-pub use case::{Case, CaseError, CaseStatus, Outcome};
+pub use case::{APPEAL_MS, Case, CaseError, CaseStatus, Outcome};
 pub use cover::Kept;
 pub use flag::{Flag, FlagKey, Holders, RuleHold};
 pub use rules::{Mode, Rules};

@@ -36,6 +36,14 @@ impl Engine {
         self.rulebook.preview(name, &outcomes, at_ms)
     }
 
+    /// The same for a look, which is not kept.
+    ///
+    /// # Errors
+    /// [`SwitchError::NoSuchRule`].
+    pub fn measure_rule(&self, name: &str, at_ms: i64) -> Result<Preview, SwitchError> {
+        self.rulebook.clone().preview(name, &self.outcomes(), at_ms)
+    }
+
     /// Switches a version of a rule on; see [`Rulebook::switch_on`].
     ///
     /// # Errors
@@ -47,6 +55,27 @@ impl Engine {
         at_ms: i64,
     ) -> Result<(), SwitchError> {
         self.rulebook.switch_on(name, version, at_ms)
+    }
+
+    /// Measures the last version of a rule again and switches it on, where it is the one that somebody looked at; otherwise
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// [`SwitchError`]: it is not the last version, or does not measure as it must.
+    pub fn measure_and_switch_on(
+        &mut self,
+        name: &str,
+        version: &str,
+        at_ms: i64,
+    ) -> Result<(), SwitchError> {
+        let mut rulebook = self.rulebook.clone();
+        let preview = rulebook.preview(name, &self.outcomes(), at_ms)?;
+        if preview.version.to_string() != version {
+            return Err(SwitchError::OtherVersion);
+        }
+        rulebook.switch_on(name, preview.version, at_ms)?;
+        self.rulebook = rulebook;
+        Ok(())
     }
 
     /// Switches a rule off: what waits for it stays until a person decides, nothing new waits.

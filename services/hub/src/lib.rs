@@ -26,6 +26,7 @@ pub mod error;
 pub mod facts;
 pub mod finance;
 pub mod forward;
+pub mod fraud;
 pub mod home;
 pub mod intake;
 pub mod limits;

@@ -17,9 +17,9 @@ use hansa_proto::v1::{
     self, affiliate_service_server::AffiliateServiceServer,
     alliance_service_server::AllianceServiceServer, cycle_service_server::CycleServiceServer,
     dispute_service_server::DisputeServiceServer, exchange_service_server::ExchangeServiceServer,
-    finance_service_server::FinanceServiceServer, log_service_server::LogServiceServer,
-    member_service_server::MemberServiceServer, report_service_server::ReportServiceServer,
-    statement_service_server::StatementServiceServer,
+    finance_service_server::FinanceServiceServer, fraud_service_server::FraudServiceServer,
+    log_service_server::LogServiceServer, member_service_server::MemberServiceServer,
+    report_service_server::ReportServiceServer, statement_service_server::StatementServiceServer,
     test_clock_service_server::TestClockServiceServer, touch_service_server::TouchServiceServer,
 };
 use hansa_store::{Kind, Store, StoreOptions};
@@ -33,6 +33,7 @@ use crate::{
     auth::Authenticator,
     clock::Clock,
     forward::ForwardLayer,
+    fraud::Flags,
     home::Home,
     limits::{LimitOptions, Limits},
     ownership::{Ownership, Role},
@@ -159,6 +160,13 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
             PlacementLookup::new(move |placed| parties.rules(placed))
         },
     )?);
+    let flags = Arc::new(Flags::new(
+        (store.clone(), touches_store.clone()),
+        home.token_key()?,
+        registry.clone(),
+        sequencer.clone(),
+        clock.clone(),
+    ));
     let api = Api(Arc::new(Shared {
         sequencer: sequencer.clone(),
         registry: registry.clone(),
@@ -170,6 +178,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         signer: Arc::clone(&signer),
         alias_key: home.alias_key()?,
         touches: Arc::clone(&touches),
+        flags: Arc::clone(&flags),
         audit: Arc::clone(&audit),
         derived: Derived::default(),
         shutdown: shutdown.clone(),
@@ -199,6 +208,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         metrics: Metrics::default(),
         sequencer,
         audit,
+        flags,
     };
     let keeper: JoinHandle<anyhow::Result<()>> =
         tokio::spawn(async move { keeper.run(jobs).await });
@@ -262,13 +272,14 @@ async fn open_touches(database: &str, owner: &str) -> anyhow::Result<Store> {
 }
 
 /// Services that reflection lists for every hub.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 13] = [
     v1::affiliate_service_server::SERVICE_NAME,
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,
     v1::dispute_service_server::SERVICE_NAME,
     v1::exchange_service_server::SERVICE_NAME,
     v1::finance_service_server::SERVICE_NAME,
+    v1::fraud_service_server::SERVICE_NAME,
     v1::log_service_server::SERVICE_NAME,
     v1::member_service_server::SERVICE_NAME,
     v1::statement_service_server::SERVICE_NAME,
@@ -356,6 +367,7 @@ async fn serve_grpc(
                 .max_encoding_message_size(large),
         )
         .add_service(DisputeServiceServer::new(api.clone()).max_decoding_message_size(large))
+        .add_service(FraudServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(TouchServiceServer::new(api.clone()).max_decoding_message_size(large))
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)

@@ -16,6 +16,7 @@ mod checkpoint;
 mod entry;
 mod error;
 mod evidence;
+mod fraud;
 mod gate;
 mod global;
 mod id;

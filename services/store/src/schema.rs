@@ -8,7 +8,7 @@ use crate::postgres::Postgres;
 use crate::sqlite::{Durability, Sqlite};
 
 /// The schema that this release reads and writes.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// The steps from nothing to [`SCHEMA_VERSION`], one each.
 const SQLITE: [&str; SCHEMA_VERSION as usize] = [
@@ -16,12 +16,14 @@ const SQLITE: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema/sqlite_2.sql"),
     include_str!("schema/sqlite_3.sql"),
     include_str!("schema/sqlite_4.sql"),
+    include_str!("schema/sqlite_5.sql"),
 ];
 const POSTGRES: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema/postgres_1.sql"),
     include_str!("schema/postgres_2.sql"),
     include_str!("schema/postgres_3.sql"),
     include_str!("schema/postgres_4.sql"),
+    include_str!("schema/postgres_5.sql"),
 ];
 
 const CREATE_VERSION: &str =

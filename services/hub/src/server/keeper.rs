@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     convert::timestamp,
     error::{HubError, Reason},
+    fraud::Flags,
     home::CHECKPOINT,
     ownership::{Ownership, Role},
     registry::SharedRegistry,
@@ -50,6 +51,7 @@ pub(super) struct Keeper {
     pub(super) metrics: Metrics,
     pub(super) sequencer: Sequencer,
     pub(super) audit: Arc<Audit>,
+    pub(super) flags: Arc<Flags>,
 }
 
 impl Keeper {
@@ -231,8 +233,14 @@ impl Keeper {
             let cancel = audited.clone();
             tokio::spawn(async move { audit.certify(&sequencer, &cancel).await })
         };
+        let flagging = {
+            let (flags, cancel) = (Arc::clone(&self.flags), audited.clone());
+            tokio::spawn(async move { flags.run(&cancel).await })
+        };
         let stop = driver.run(jobs, epoch).await;
         audited.cancel();
+        // It saves what it has.
+        let _ = flagging.await;
         certifying.abort();
         if let Some(auditor) = auditor {
             // It saves what it has; a thread that panicked has told so.

@@ -7,6 +7,7 @@ pub mod cycles;
 pub mod disputes;
 pub mod exchange;
 pub mod finance;
+pub mod fraud;
 pub mod log;
 pub mod members;
 pub mod page;
@@ -24,6 +25,7 @@ use crate::{
     auth::{Authenticator, Caller},
     clock::Clock,
     error::HubError,
+    fraud::Flags,
     limits::Limits,
     ownership::Ownership,
     registry::SharedRegistry,
@@ -55,6 +57,8 @@ pub struct Shared {
     pub alias_key: ring::hmac::Key,
     /// Affiliates' links, and what they bring.
     pub touches: Arc<Touches>,
+    /// Flags on affiliates' traffic.
+    pub flags: Arc<Flags>,
     /// Whether the auditor agrees.
     pub audit: Arc<Audit>,
     /// What documents were made of.

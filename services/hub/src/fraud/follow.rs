@@ -1,0 +1,496 @@
+//! Following: what was saved, what the log has behind it, and then the traffic as its hours end.
+
+use std::time::Duration;
+
+use hansa_fraud::Effect;
+use hansa_proto::v1::{self, commission_decision::Decision, fact::Fact as F};
+use hansa_settlement::{Commission, MemberId, Pos, commission::CommissionState};
+use hansa_store::Store;
+use prost::Message as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Flags,
+    decide::Decided,
+    desk::{DAY_MS, Desk, Steps},
+    traffic::{Cursor, HOUR_MS, Taken, Traffic},
+};
+use crate::{
+    commissions::MAX_DECISIONS,
+    convert::{micros, timestamp},
+    error::{HubError, Reason},
+    registry::Registry,
+    sequencer::group::kind,
+};
+
+/// How long behind the end of an hour its last touch may still come: an hour, and time to be written.
+const LATE_MS: i64 = HOUR_MS + 5 * 60_000;
+
+/// Between two looks at the clock.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// After a failure.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Entries and bytes of a page of the log.
+const ENTRIES: u32 = 256;
+const ENTRY_BYTES: usize = 8 << 20;
+
+/// How often decisions are tried that others overtake.
+const TRIES: usize = 8;
+
+/// The state, and how far the log was followed.
+#[derive(Debug)]
+pub struct Followed {
+    pub(super) desk: Desk,
+    /// Leading entries whose runs and decisions are in it.
+    size: u64,
+    /// Up to here there was no traffic behind the last run: it need not be looked through again.
+    looked: Cursor,
+}
+
+/// What was made again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Runs of the log that came to the same.
+    pub runs: u64,
+    /// Decisions that stood.
+    pub decisions: u64,
+}
+
+/// Entries of the hub's own, from a place on.
+async fn facts_from(
+    log: &Store,
+    from: u64,
+) -> Result<(Vec<(u64, v1::Facts)>, Option<u64>), HubError> {
+    let rows = log.entries(from, ENTRIES, ENTRY_BYTES).await?;
+    let next = rows.last().map(|row| row.seq + 1);
+    let mut facts = Vec::new();
+    for row in rows.into_iter().filter(|row| row.kind == kind::FACTS) {
+        let envelope = v1::Envelope::decode(row.envelope).map_err(HubError::internal)?;
+        let decoded = v1::Facts::decode(envelope.payload).map_err(HubError::internal)?;
+        facts.push((row.seq, decoded));
+    }
+    Ok((facts, next))
+}
+
+/// Follows runs and decisions of the log from a place on, to its end.
+async fn follow(
+    traffic: &Traffic<'_>,
+    registry: &Registry,
+    desk: &mut Desk,
+    mut size: u64,
+) -> Result<(u64, Replayed), HubError> {
+    let mut replayed = Replayed::default();
+    loop {
+        let (entries, next) = facts_from(traffic.log, size).await?;
+        let Some(next) = next else {
+            return Ok((size, replayed));
+        };
+        for (seq, facts) in entries {
+            for fact in facts.facts {
+                match fact.fact {
+                    Some(F::FraudRun(recorded)) => {
+                        again(traffic, registry, desk, seq, &recorded).await?;
+                        replayed.runs += 1;
+                    }
+                    Some(F::FraudDecided(decided)) => {
+                        desk.decide(registry, &decided, &facts.actor)
+                            .map_err(|why| {
+                                differs(
+                                    seq,
+                                    format_args!("a decision does not stand: {}", why.message),
+                                )
+                            })?;
+                        replayed.decisions += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        size = next;
+    }
+}
+
+fn differs(seq: u64, why: impl std::fmt::Display) -> HubError {
+    let text = format!(
+        "flags cannot be made again from log and touches: entry {seq}: {why}; look at it with hansa fraud replay"
+    );
+    HubError::new(Reason::FailedPrecondition, text)
+}
+
+/// Makes a run of the log again.
+async fn again(
+    traffic: &Traffic<'_>,
+    registry: &Registry,
+    desk: &mut Desk,
+    seq: u64,
+    recorded: &v1::FraudRun,
+) -> Result<(), HubError> {
+    let until_ms = recorded.until.as_ref().map_or(0, micros).div_euclid(1_000);
+    let (taken, effects) = take(traffic, registry, desk, desk.cursor(), until_ms).await?;
+    let assess = recorded.assessed;
+    let (made, _) = working(|| desk.run(registry, &taken, effects, assess))?;
+    if made == *recorded {
+        return Ok(());
+    }
+    let (found, expected) = (made.touches, recorded.touches);
+    Err(differs(
+        seq,
+        if found != expected {
+            format!("it had {expected} touches, and there are {found}")
+        } else if made.touches_sha256 != recorded.touches_sha256 {
+            "its touches were others".to_owned()
+        } else if made.verdicts != recorded.verdicts {
+            "its verdicts were others".to_owned()
+        } else {
+            "its state was another".to_owned()
+        },
+    ))
+}
+
+/// Lets the engine take traffic; what comes of it.
+async fn take(
+    traffic: &Traffic<'_>,
+    registry: &Registry,
+    desk: &mut Desk,
+    from: Cursor,
+    until_ms: i64,
+) -> Result<(Taken, Vec<Effect>), HubError> {
+    let mut effects = Vec::new();
+    let mut engine = |events: &[hansa_fraud::Event]| {
+        effects.extend(working(|| desk.take(events)));
+    };
+    let taken = traffic.each(from, until_ms, registry, &mut engine).await?;
+    Ok((taken, effects))
+}
+
+/// Work that takes a while, on a thread that others need not wait for.
+fn working<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Handle::current().runtime_flavor();
+    if runtime == tokio::runtime::RuntimeFlavor::MultiThread {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
+}
+
+/// Where traffic begins: an hour before the log, as touches may be reported late.
+async fn begins_ms(log: &Store) -> Result<Option<i64>, HubError> {
+    let first = log.entry(0).await?;
+    Ok(first.map(|row| {
+        let ms = row.decided_at.div_euclid(1_000) - HOUR_MS;
+        ms.div_euclid(HOUR_MS) * HOUR_MS
+    }))
+}
+
+/// Makes all flags again from the first entry and the first touch, and compares each run with the log's.
+pub async fn replay(
+    traffic: &Traffic<'_>,
+    registry: &Registry,
+) -> Result<(Desk, Replayed), HubError> {
+    let begins = begins_ms(traffic.log).await?;
+    let mut desk = Desk::new(begins.ok_or_else(|| HubError::not_found("a log"))?);
+    let (_, replayed) = follow(traffic, registry, &mut desk, 0).await?;
+    Ok((desk, replayed))
+}
+
+impl Flags {
+    const fn traffic(&self) -> Traffic<'_> {
+        Traffic {
+            log: &self.log,
+            touches: &self.touches,
+            tokens: &self.tokens,
+        }
+    }
+
+    async fn load(&self, registry: &Registry) -> Result<Option<Followed>, HubError> {
+        let Some(begins) = begins_ms(&self.log).await? else {
+            return Ok(None);
+        };
+        let saved = self.touches.fraud_state().await?;
+        let saved = saved.and_then(|(size, bytes)| Some((size, Desk::restore(&bytes)?)));
+        let (size, mut desk) = saved.unwrap_or_else(|| (0, Desk::new(begins)));
+        let (size, _) = follow(&self.traffic(), registry, &mut desk, size).await?;
+        let looked = desk.cursor();
+        let followed = Followed { desk, size, looked };
+        self.settle(&followed).await?;
+        Ok(Some(followed))
+    }
+
+    /// What a run let wait and the ledger does not have, because the process ended between two entries.
+    async fn settle(&self, followed: &Followed) -> Result<(), HubError> {
+        let held = followed.desk.held().iter();
+        let steps: Steps = held
+            .map(|(conversion, held)| {
+                super::desk::step(*conversion, Decision::HoldForFlag(held.flag))
+            })
+            .collect();
+        self.append("hub", Vec::new(), steps, "held by a flag")
+            .await?;
+        Ok(())
+    }
+
+    /// Follows until `cancel`.
+    pub async fn run(&self, cancel: &CancellationToken) {
+        let mut next_ms = i64::MIN;
+        while !cancel.is_cancelled() {
+            let now_ms = self.clock.now_micros().div_euclid(1_000);
+            let mut pause = LOOK_EVERY;
+            if now_ms - LATE_MS >= next_ms {
+                let looked = tokio::select! {
+                    looked = self.look(now_ms) => looked,
+                    () = cancel.cancelled() => break,
+                };
+                match looked {
+                    Ok(Looked::Waits(until_ms)) => next_ms = until_ms,
+                    Ok(Looked::Nobody) => next_ms = now_ms - LATE_MS + 10_000,
+                    Ok(Looked::More) => continue,
+                    Err(error) => {
+                        tracing::warn!(%error, "flags wait");
+                        pause = RETRY_AFTER;
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = cancel.cancelled() => {}
+            }
+        }
+        let mut followed = self.followed.lock().await;
+        if let Some(followed) = followed.take()
+            && let Err(error) = self.save(&followed).await
+        {
+            tracing::warn!(%error, "the state of flags was not saved");
+        }
+    }
+
+    async fn save(&self, followed: &Followed) -> Result<(), HubError> {
+        let bytes = working(|| followed.desk.save())?;
+        self.touches.save_fraud_state(followed.size, &bytes).await?;
+        Ok(())
+    }
+
+    /// Takes the next hours, or the next day, whose traffic is complete.
+    async fn look(&self, now_ms: i64) -> Result<Looked, HubError> {
+        let affiliates = self
+            .sequencer
+            .read(|view| Ok(view.global.affiliates().profiles().next().is_some()));
+        if !affiliates.await? {
+            return Ok(Looked::Nobody);
+        }
+        let registry = self.registry.get();
+        let mut slot = self.followed.lock().await;
+        let Some(mut followed) = self.taken(&mut slot, &registry).await? else {
+            return Ok(Looked::Nobody);
+        };
+        let from = followed.looked;
+        let holding = followed.desk.is_holding();
+        let complete = (now_ms - LATE_MS).div_euclid(HOUR_MS) * HOUR_MS;
+        let midnight = (from.ms.div_euclid(DAY_MS) + 1) * DAY_MS;
+        let until_ms = if midnight <= complete {
+            midnight
+        } else if holding && from.ms < complete {
+            complete
+        } else {
+            *slot = Some(followed);
+            let hour = (from.ms.div_euclid(HOUR_MS) + 1) * HOUR_MS;
+            return Ok(Looked::Waits(if holding { hour } else { midnight }));
+        };
+        self.step(&mut followed, &registry, from, until_ms).await?;
+        *slot = Some(followed);
+        Ok(Looked::More)
+    }
+
+    /// The state, taken out of its place: it goes back when the log has what it has. Whoever fails or is dropped in between leaves
+    /// nothing there, and it is read again.
+    async fn taken(
+        &self,
+        slot: &mut Option<Followed>,
+        registry: &Registry,
+    ) -> Result<Option<Followed>, HubError> {
+        match slot.take() {
+            Some(followed) => Ok(Some(followed)),
+            None => self.load(registry).await,
+        }
+    }
+
+    async fn step(
+        &self,
+        followed: &mut Followed,
+        registry: &Registry,
+        from: Cursor,
+        until_ms: i64,
+    ) -> Result<(), HubError> {
+        let desk = &mut followed.desk;
+        let (taken, effects) = take(&self.traffic(), registry, desk, from, until_ms).await?;
+        let assess = desk.is_due(until_ms, &taken);
+        if taken.events == 0 && !assess && desk.forfeited(until_ms).is_empty() {
+            followed.looked = taken.end;
+            return Ok(());
+        }
+        let (run, steps) = working(|| desk.run(registry, &taken, effects, assess))?;
+        let raised = run.verdicts.len();
+        let fact = v1::Fact {
+            fact: Some(F::FraudRun(run)),
+        };
+        let leaf = self
+            .append("hub", vec![fact], steps, "traffic was judged")
+            .await?;
+        followed.looked = desk.cursor();
+        followed.size = leaf.map_or(followed.size, |leaf| leaf + 1);
+        if assess {
+            let flags = followed.desk.engine().flags().len();
+            tracing::info!(flags, raised, "affiliates judged");
+            self.save(followed).await?;
+        }
+        Ok(())
+    }
+
+    /// A step of a person, or an affiliate's appeal. Answers the entry.
+    pub async fn decide(
+        &self,
+        actor: String,
+        mut decided: v1::FraudDecided,
+    ) -> Result<(u64, String), HubError> {
+        let registry = self.registry.get();
+        let mut slot = self.followed.lock().await;
+        let taken = self.taken(&mut slot, &registry).await?;
+        let mut followed = taken.ok_or_else(no_log)?;
+        let now = self.clock.now_micros();
+        decided.time = Some(timestamp(now.div_euclid(1_000).saturating_mul(1_000)));
+        let note = decided.note.clone();
+        let made = match followed.desk.decide(&registry, &decided, &actor) {
+            Ok(made) => made,
+            Err(refused) => {
+                *slot = Some(followed);
+                return Err(refused);
+            }
+        };
+        let Decided {
+            steps,
+            rule_version,
+        } = made;
+        let fact = v1::Fact {
+            fact: Some(F::FraudDecided(decided)),
+        };
+        let leaf = self.append(&actor, vec![fact], steps, &note).await?;
+        let leaf = leaf.ok_or_else(|| HubError::internal("a decision without an entry"))?;
+        followed.size = leaf + 1;
+        *slot = Some(followed);
+        Ok((leaf, rule_version))
+    }
+
+    /// Reads the state.
+    pub async fn read<T>(&self, read: impl FnOnce(&Desk, &Registry) -> T) -> Result<T, HubError> {
+        let registry = self.registry.get();
+        let mut slot = self.followed.lock().await;
+        if slot.is_none() {
+            *slot = self.load(&registry).await?;
+        }
+        match slot.as_ref() {
+            Some(followed) => Ok(read(&followed.desk, &registry)),
+            None => Err(no_log()),
+        }
+    }
+
+    /// Appends facts with what they mean for conversions, as far as it still can be done. Answers the last entry with facts.
+    async fn append(
+        &self,
+        actor: &str,
+        facts: Vec<v1::Fact>,
+        steps: Steps,
+        note: &str,
+    ) -> Result<Option<u64>, HubError> {
+        let mut facts = Some(facts).filter(|facts| !facts.is_empty());
+        let mut leaf = None;
+        let mut rest = steps;
+        loop {
+            let more = rest.split_off(rest.len().min(MAX_DECISIONS));
+            let mut steps = rest;
+            rest = more;
+            let mut tries = 0;
+            loop {
+                steps = self.placeable(steps).await?;
+                if steps.is_empty() {
+                    break;
+                }
+                let decided = v1::CommissionsDecided {
+                    decisions: steps.clone(),
+                    note: note.to_owned(),
+                };
+                let before = facts.clone().unwrap_or_default();
+                let done = self
+                    .sequencer
+                    .commissions(actor.to_owned(), before, decided);
+                match done.await {
+                    Ok(at) => {
+                        facts = None;
+                        leaf = Some(at);
+                        break;
+                    }
+                    // Somebody was faster with one of the conversions.
+                    Err(error) if error.reason == Reason::FailedPrecondition && tries < TRIES => {
+                        tries += 1;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        if let Some(facts) = facts {
+            let appended = self.sequencer.facts(actor.to_owned(), move |_| Ok(facts));
+            leaf = appended.await?;
+        }
+        Ok(leaf)
+    }
+
+    /// Those steps that the conversions allow as they stand.
+    async fn placeable(&self, steps: Steps) -> Result<Steps, HubError> {
+        if steps.is_empty() {
+            return Ok(steps);
+        }
+        let place = |step: &v1::CommissionDecision| Pos::new(step.leaf_index, step.entry_position);
+        let accounts = steps
+            .iter()
+            .map(|step| MemberId::of_conversion(place(step)).0);
+        let read = self.sequencer.conversions(accounts.collect()).await?;
+        let allowed = steps
+            .into_iter()
+            .zip(&read.accounts)
+            .filter(|(step, account)| {
+                let commission = account.commission();
+                commission.is_some_and(|commission| allows(commission, step.decision.as_ref()))
+            });
+        Ok(allowed.map(|(step, _)| step).collect())
+    }
+}
+
+fn no_log() -> HubError {
+    HubError::not_found("a flag: the log is empty")
+}
+
+fn allows(commission: &Commission, decision: Option<&Decision>) -> bool {
+    let open = matches!(
+        commission.state,
+        CommissionState::Accrued | CommissionState::Locked
+    );
+    match decision {
+        Some(Decision::HoldForFlag(flag)) => open && !commission.holds.contains(flag),
+        Some(Decision::ReleaseFromFlag(flag)) => commission.holds.contains(flag),
+        Some(Decision::Reverse(_)) => commission.state != CommissionState::Reversed,
+        Some(Decision::InvalidateTouch(_)) | None => false,
+    }
+}
+
+/// What there is to do.
+enum Looked {
+    /// Nothing before traffic up to this instant is complete.
+    Waits(i64),
+    /// There are no affiliates.
+    Nobody,
+    /// Perhaps the next hours.
+    More,
+}
