@@ -122,6 +122,8 @@ impl Hub {
         finance: finance_service_client::FinanceServiceClient;
         /// Client of the disputes; its calls are not tried again.
         disputes: dispute_service_client::DisputeServiceClient;
+        /// Client of flags on traffic; its calls are not tried again.
+        fraud: fraud_service_client::FraudServiceClient;
         /// Client of affiliates' links and touches; its calls are not tried again.
         touches: touch_service_client::TouchServiceClient;
         /// Client of the log; its calls are not tried again.

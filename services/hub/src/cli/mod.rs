@@ -148,7 +148,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Finance(args) => finance::run(*args).await,
         Command::Dispute(args) => dispute::run(*args).await,
         Command::Affiliate(args) => affiliate::run(args).await,
-        Command::Fraud(command) => fraud::run(command),
+        Command::Fraud(command) => fraud::run(command).await,
         Command::Simulate(command) => simulate::run(&command),
         Command::Status(args) => status::run(args).await,
         Command::Verify(args) => verify::run(*args).await,

@@ -1,6 +1,9 @@
-//! `hansa fraud`: the detectors by themselves, over files; no hub takes part.
+//! `hansa fraud`: flags of a hub and what is decided about them; and the detectors by themselves, over files.
 
 mod agents;
+mod decide;
+mod flags;
+mod replay;
 mod rules;
 mod score;
 mod table;
@@ -12,6 +15,25 @@ use clap::Subcommand;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Fraud {
+    /// Flags, newest first; a participant's own.
+    Flags(flags::List),
+    /// One flag: its evidence, its case, and what waits for it.
+    Flag(flags::Show),
+    /// Cases and bans. Analysts.
+    #[command(subcommand)]
+    Case(decide::Case),
+    /// Appeal against a confirmed case. Affiliates.
+    Appeal(flags::Appeal),
+    /// Who is banned from the alliance, and for what.
+    Bans(flags::Look),
+    /// How far traffic was judged.
+    Status(flags::Look),
+    /// What verdicts on a scheme may lead to. Analysts.
+    Mode(decide::SetMode),
+    /// How the learned scorer takes part. Analysts.
+    Scorer(decide::SetScorer),
+    /// Make all flags again from log and touches, and compare.
+    Replay(replay::Args),
     /// Tell user agents that declare a program from those of people.
     ClassifyUserAgents(agents::Args),
     /// Learn from labelled publishers and score others.
@@ -22,10 +44,20 @@ pub enum Fraud {
 }
 
 /// Runs the command.
-pub fn run(command: Fraud) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Fraud) -> anyhow::Result<ExitCode> {
     match command {
-        Fraud::ClassifyUserAgents(args) => agents::run(&args),
-        Fraud::TrainScore(args) => score::run(&args),
-        Fraud::Rules(command) => rules::run(&command),
+        Fraud::Flags(args) => flags::list(&args).await?,
+        Fraud::Flag(args) => flags::show(&args).await?,
+        Fraud::Case(command) => decide::case(command).await?,
+        Fraud::Appeal(args) => flags::appeal(&args).await?,
+        Fraud::Bans(args) => flags::bans(&args).await?,
+        Fraud::Status(args) => flags::status(&args).await?,
+        Fraud::Mode(args) => decide::mode(&args).await?,
+        Fraud::Scorer(args) => decide::scorer(&args).await?,
+        Fraud::Replay(args) => replay::run(&args).await?,
+        Fraud::ClassifyUserAgents(args) => return agents::run(&args),
+        Fraud::TrainScore(args) => return score::run(&args),
+        Fraud::Rules(command) => return rules::run(command).await,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,11 +8,12 @@ use hansa_fraud::rules::{Draft, FEATURES, Rule};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::decide;
 use crate::cli::render::{self, Column, Format};
 
 const HELP: &str = "A file of rules is TOML: tables [[rule]] with name, typology, mode (SHADOW, FLAG, HOLD), when (an expression in CEL),
-reason (or bands, of an expression that is a number) and author. Nothing is saved: a hub measures a rule before it is switched
-on. Exit status 1 where a rule is wrong.";
+reason (or bands, of an expression that is a number) and author. Nothing is saved: a hub takes rules with hansa fraud rules save
+and measures them before they are switched on. Exit status 1 where a rule is wrong.";
 
 /// What to do with rules.
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,16 @@ pub enum Rules {
     Check(Check),
     /// List the features that expressions can name.
     Features(Format),
+    /// The hub's rules, and which of them are on.
+    List(decide::ListRules),
+    /// Save the rules of a file at the hub; none is switched on. Analysts.
+    Save(decide::Save),
+    /// What a rule would have found in the last 30 days. Analysts.
+    Preview(decide::Preview),
+    /// Switch a rule on, as its preview was looked at. Analysts.
+    On(decide::On),
+    /// Switch a rule off. Analysts.
+    Off(decide::Off),
 }
 
 /// Options of `check`.
@@ -36,8 +47,8 @@ pub struct Check {
 /// A file of rules.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    rule: Vec<Draft>,
+pub(super) struct File {
+    pub(super) rule: Vec<Draft>,
 }
 
 /// What is said of one rule.
@@ -54,11 +65,17 @@ struct Checked {
     error: Option<String>,
 }
 
-pub(super) fn run(command: &Rules) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: Rules) -> anyhow::Result<ExitCode> {
     match command {
-        Rules::Check(args) => check(args),
-        Rules::Features(format) => features(*format),
+        Rules::Check(args) => return check(&args),
+        Rules::Features(format) => return features(format),
+        Rules::List(args) => decide::list(&args).await?,
+        Rules::Save(args) => decide::save(&args).await?,
+        Rules::Preview(args) => decide::preview(&args).await?,
+        Rules::On(args) => decide::on(&args).await?,
+        Rules::Off(args) => decide::off(&args).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(args: &Check) -> anyhow::Result<ExitCode> {

@@ -1,0 +1,131 @@
+//! `hansa fraud replay`: makes all flags again from the log and the touches, and compares.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use hansa_client::keys::hex;
+use hansa_proto::v1;
+use hansa_store::{Store, StoreOptions};
+use prost::Message as _;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        connect::DEFAULT_DATA_DIR,
+        render::{self, Format},
+    },
+    fraud::{follow, traffic::Traffic},
+    home::Home,
+    registry::Registry,
+    sequencer::group::kind,
+};
+
+const HELP: &str = "Reads the databases beside their hub or without one, changes nothing. Exit status 1 where a run of the log does not \
+come out again; it then says which entry, and whether the touches or the verdicts are others.";
+
+/// Options of `replay`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = HELP)]
+pub struct Args {
+    /// The log: sqlite:PATH or postgres://USER@HOST/NAME. Default: sqlite:DATA_DIR/hansa.db.
+    #[arg(
+        long,
+        env = "HANSA_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database: Option<String>,
+    /// The touches. Default: sqlite:DATA_DIR/touches.db, or the log's database.
+    #[arg(
+        long,
+        env = "HANSA_TOUCHES_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    touches_database: Option<String>,
+    /// The hub's directory, for the key under which accounts are hashed.
+    #[arg(
+        long,
+        env = "HANSA_DATA_DIR",
+        default_value = DEFAULT_DATA_DIR,
+        value_name = "DIR"
+    )]
+    data_dir: PathBuf,
+    #[command(flatten)]
+    format: Format,
+}
+
+async fn open(url: &str) -> anyhow::Result<Store> {
+    let options = StoreOptions {
+        application_name: "hansa-fraud-replay".into(),
+        readers: 2,
+        read_only: true,
+        ..StoreOptions::default()
+    };
+    Store::open(url, &options)
+        .await
+        .context("cannot open the database")
+}
+
+/// Who is who, by the log.
+async fn registry(log: &Store) -> anyhow::Result<Registry> {
+    let mut registry = Registry::default();
+    let mut from = 0;
+    loop {
+        let rows = log.entries(from, 256, 8 << 20).await?;
+        let Some(last) = rows.last() else {
+            return Ok(registry);
+        };
+        from = last.seq + 1;
+        for row in rows.into_iter().filter(|row| row.kind == kind::FACTS) {
+            let envelope = v1::Envelope::decode(row.envelope)?;
+            for fact in v1::Facts::decode(envelope.payload)?.facts {
+                registry.apply(&fact, row.decided_at);
+            }
+        }
+    }
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
+    let database = args
+        .database
+        .clone()
+        .unwrap_or_else(|| format!("sqlite:{}", args.data_dir.join("hansa.db").display()));
+    let touches = args.touches_database.clone().unwrap_or_else(|| {
+        if database.starts_with("sqlite:") {
+            format!("sqlite:{}", args.data_dir.join("touches.db").display())
+        } else {
+            database.clone()
+        }
+    });
+    let tokens = Home::open(&args.data_dir)?.token_key()?;
+    let (log, touches) = (open(&database).await?, open(&touches).await?);
+    let registry = registry(&log).await?;
+    let traffic = Traffic {
+        log: &log,
+        touches: &touches,
+        tokens: &tokens,
+    };
+    let (desk, replayed) = follow::replay(&traffic, &registry).await?;
+    let progress = desk.progress();
+    let digest = hex(&desk.digest()?);
+    if args.format.json {
+        return render::print_json(&json!({
+            "runs": replayed.runs,
+            "decisions": replayed.decisions,
+            "touches": progress.touches,
+            "flags": desk.engine().flags().len(),
+            "held_conversions": desk.held().len(),
+            "state_sha256": digest,
+        }));
+    }
+    render::print(&format!(
+        "{} runs and {} decisions came out again, over {} touches: {} flags, {} conversions wait.\nState {digest}.\n",
+        replayed.runs,
+        replayed.decisions,
+        render::number(progress.touches),
+        desk.engine().flags().len(),
+        desk.held().len(),
+    ))
+}
