@@ -17,7 +17,7 @@ use hansa_proto::v1::{self, TouchRefusal, fact::Fact as F, message::Body};
 use hansa_settlement::{
     Change, CommissionChange, MerchantIx, Pos,
     commission::{Accrued, ClaimedTouch},
-    decode_effects,
+    decode_effect_stream,
 };
 use hansa_store::{EntryRow, Store, StoredTouch, TouchRow, TouchesOf, first_touch_id};
 use prost::Message as _;
@@ -254,7 +254,7 @@ impl Log<'_> {
         }
         let outcomes = v1::Outcomes::decode(row.outcomes.clone()).map_err(HubError::internal)?;
         let refused = |outcome: &v1::Outcome| !outcome.replayed && refusal(outcome).is_some();
-        let records = decode_effects(&row.effects).map_err(HubError::internal)?;
+        let records = decode_effect_stream(&row.effects).map_err(HubError::internal)?;
         let mut messages = None;
         let mut message = |index: usize| -> Result<v1::Message, HubError> {
             let entry = match &messages {
