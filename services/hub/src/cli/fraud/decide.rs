@@ -203,8 +203,8 @@ pub struct On {
     /// Name of the rule.
     name: String,
     /// The version, as its preview names it.
-    #[arg(long, value_name = "VERSION")]
-    version: String,
+    #[arg(long = "rule-version", value_name = "VERSION")]
+    rule_version: String,
     #[command(flatten)]
     with: With,
 }
@@ -305,7 +305,7 @@ pub(super) async fn scorer(args: &SetScorer) -> anyhow::Result<()> {
 pub(super) async fn on(args: &On) -> anyhow::Result<()> {
     let decision = Decision::SwitchRuleOn(step::SwitchRuleOn {
         name: args.name.clone(),
-        version: args.version.clone(),
+        version: args.rule_version.clone(),
     });
     decide(decision, &args.with, &format!("Rule {} is on.", args.name)).await
 }
@@ -457,7 +457,7 @@ pub(super) async fn preview(args: &Preview) -> anyhow::Result<()> {
     render::print(&format!(
         "Rule {}, version {}: on {} days of 30, {} of {} rows of affiliates at merchants, {} affiliates.\n\
          Of the pairs found, {} were confirmed, {} found honest, {} not reviewed; it would have held {}.\n\
-         Switch it on with: hansa fraud rules on {} --version {}\n",
+         Switch it on with: hansa fraud rules on {} --rule-version {}\n",
         args.name,
         made.version,
         made.days,

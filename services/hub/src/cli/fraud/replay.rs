@@ -13,15 +13,17 @@ use serde_json::json;
 use crate::{
     cli::{
         connect::DEFAULT_DATA_DIR,
+        exit,
         render::{self, Format},
     },
+    error::Reason,
     fraud::{follow, traffic::Traffic},
     home::Home,
     registry::Registry,
     sequencer::group::kind,
 };
 
-const HELP: &str = "Reads the databases beside their hub or without one, changes nothing. Exit status 1 where a run of the log does not \
+const HELP: &str = "Reads the databases beside their hub or without one, changes nothing. Exit status 6 where a run of the log does not \
 come out again; it then says which entry, and whether the touches or the verdicts are others.";
 
 /// Options of `replay`.
@@ -107,7 +109,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
         touches: &touches,
         tokens: &tokens,
     };
-    let (desk, replayed) = follow::replay(&traffic, &registry).await?;
+    let replayed = follow::replay(&traffic, &registry).await;
+    let (desk, replayed) = replayed.map_err(|error| match error.reason {
+        Reason::FailedPrecondition => exit::coded(exit::MISMATCH, error.message),
+        _ => error.into(),
+    })?;
     let progress = desk.progress();
     let digest = hex(&desk.digest()?);
     if args.format.json {
