@@ -30,6 +30,8 @@ pub enum TokenKind {
     Identity,
     /// A declared group of affiliates.
     Group,
+    /// A till ([`crate::points::PointsEvent::Accrual`]).
+    Lane,
 }
 
 const ADDRESS: u8 = 64;

@@ -227,6 +227,11 @@ impl TestHub {
             .extend(["--origin".to_owned(), origin.to_owned()]);
     }
 
+    /// One more argument of `hansa serve`, from its next start on.
+    pub fn add_arg(&mut self, argument: &str) {
+        self.how.arguments.push(argument.to_owned());
+    }
+
     /// Who audits its log, from its next start on: `inline`, `separate`, `off`.
     pub fn change_audit(&mut self, mode: &str) {
         let arguments = &mut self.how.arguments;

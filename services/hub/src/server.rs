@@ -99,6 +99,8 @@ pub struct ServerOptions {
     pub audit: AuditOptions,
     /// Database of links and touches: `sqlite:PATH` or `postgres://...`.
     pub touches_database: String,
+    /// Messages of points are scored behind the traffic.
+    pub score_points: bool,
     /// The redirect endpoint; none is served without.
     pub redirect: Option<RedirectOptions>,
 }
@@ -166,6 +168,7 @@ pub async fn run(options: ServerOptions, shutdown: CancellationToken) -> anyhow:
         registry.clone(),
         sequencer.clone(),
         clock.clone(),
+        options.score_points,
     ));
     let api = Api(Arc::new(Shared {
         sequencer: sequencer.clone(),

@@ -8,6 +8,7 @@
 )]
 
 mod cases;
+mod points;
 mod rules;
 
 use hansa_client::{hub::Hub, time::timestamp};

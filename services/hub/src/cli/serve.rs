@@ -144,6 +144,10 @@ pub struct Args {
         hide_env_values = true
     )]
     touches_database: Option<String>,
+    /// Score messages of points for farming, impossible speed and burning behind a linked account, an hour behind the traffic: each is read
+    /// once more. Flags are for people to look at; nothing waits for them.
+    #[arg(long, env = "HANSA_SCORE_POINTS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    score_points: Option<bool>,
     /// Log lines as text or JSON. Default: text. RUST_LOG sets what is logged.
     #[arg(long, env = "HANSA_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -200,6 +204,7 @@ impl Args {
             redirect_tls_key,
             redirect_trusted_proxies,
             touches_database,
+            score_points,
             log_format
         );
         Ok(self)
@@ -269,6 +274,7 @@ impl Args {
             ready_file: self.ready_file,
             audit,
             touches_database,
+            score_points: self.score_points.unwrap_or(false),
             redirect,
         })
     }

@@ -17,6 +17,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    points::{PointsDesk, Seen},
     traffic::{Cursor, HOUR_MS, Taken},
     wire,
 };
@@ -84,6 +85,7 @@ pub struct Desk {
     pub(super) flags: Vec<Numbered>,
     pub(super) numbers: BTreeMap<FlagKey, u64>,
     pub(super) held: BTreeMap<u64, Held>,
+    points: PointsDesk,
     progress: Progress,
 }
 
@@ -117,6 +119,7 @@ impl Desk {
             flags: Vec::new(),
             numbers: BTreeMap::new(),
             held: BTreeMap::new(),
+            points: PointsDesk::default(),
             progress: Progress {
                 runs: 0,
                 until_ms: begins_ms,
@@ -175,6 +178,11 @@ impl Desk {
         &self.held
     }
 
+    /// Flags on messages of points.
+    pub const fn points(&self) -> &PointsDesk {
+        &self.points
+    }
+
     /// Whether something may come to wait before everybody is judged again.
     pub fn is_holding(&self) -> bool {
         self.engine.flags().values().any(Flag::is_holding)
@@ -211,7 +219,7 @@ impl Desk {
         registry: &Registry,
         taken: &Taken,
         mut effects: Vec<Effect>,
-        assess: bool,
+        (assess, scored): (bool, bool),
     ) -> Result<(v1::FraudRun, Steps), HubError> {
         let until_ms = taken.end.ms;
         if assess {
@@ -222,6 +230,7 @@ impl Desk {
         } else {
             self.progress.unassessed += taken.events;
         }
+        self.points.forget(until_ms);
         self.progress.runs += 1;
         self.progress.until_ms = until_ms;
         self.progress.tree_size = taken.end.seq;
@@ -272,6 +281,8 @@ impl Desk {
             rules_version: self.engine.rules().version,
             verdicts,
             state_sha256: self.digest()?.to_vec(),
+            points_scored: scored,
+            points_messages: taken.points,
         };
         Ok((run, steps))
     }
@@ -319,7 +330,8 @@ impl Desk {
     }
 
     /// Takes traffic in; what comes of it.
-    pub fn take(&mut self, events: &[Event]) -> Vec<Effect> {
+    pub fn take(&mut self, events: &[Event], points: &[Seen]) -> Vec<Effect> {
+        self.points.take(&mut self.engine, points);
         self.engine.apply_all(events)
     }
 
@@ -332,7 +344,13 @@ impl Desk {
 
     /// The state as bytes: the same state gives the same bytes.
     pub fn save(&self) -> Result<Vec<u8>, HubError> {
-        let rest = (&self.flags, &self.numbers, &self.held, &self.progress);
+        let rest = (
+            &self.flags,
+            &self.numbers,
+            &self.held,
+            &self.points,
+            &self.progress,
+        );
         postcard::to_stdvec(&(FORMAT, self.engine.save(), rest)).map_err(HubError::internal)
     }
 
@@ -342,13 +360,14 @@ impl Desk {
         if format != FORMAT {
             return None;
         }
-        let (engine, (flags, numbers, held, progress)): (Vec<u8>, _) =
+        let (engine, (flags, numbers, held, points, progress)): (Vec<u8>, _) =
             postcard::from_bytes(bytes).ok()?;
         Some(Self {
             engine: Engine::restore(&engine).ok()?,
             flags,
             numbers,
             held,
+            points,
             progress,
         })
     }

@@ -13,6 +13,7 @@ use super::{
     Flags,
     decide::Decided,
     desk::{DAY_MS, Desk, Steps},
+    points::Seen,
     traffic::{Cursor, HOUR_MS, Taken, Traffic},
 };
 use crate::{
@@ -128,9 +129,13 @@ async fn again(
     recorded: &v1::FraudRun,
 ) -> Result<(), HubError> {
     let until_ms = recorded.until.as_ref().map_or(0, micros).div_euclid(1_000);
-    let (taken, effects) = take(traffic, registry, desk, desk.cursor(), until_ms).await?;
-    let assess = recorded.assessed;
-    let (made, _) = working(|| desk.run(registry, &taken, effects, assess))?;
+    let traffic = Traffic {
+        points: recorded.points_scored,
+        ..*traffic
+    };
+    let (taken, effects) = take(&traffic, registry, desk, desk.cursor(), until_ms).await?;
+    let how = (recorded.assessed, recorded.points_scored);
+    let (made, _) = working(|| desk.run(registry, &taken, effects, how))?;
     if made == *recorded {
         return Ok(());
     }
@@ -158,8 +163,8 @@ async fn take(
     until_ms: i64,
 ) -> Result<(Taken, Vec<Effect>), HubError> {
     let mut effects = Vec::new();
-    let mut engine = |events: &[hansa_fraud::Event]| {
-        effects.extend(working(|| desk.take(events)));
+    let mut engine = |events: &[hansa_fraud::Event], points: &[Seen]| {
+        effects.extend(working(|| desk.take(events, points)));
     };
     let taken = traffic.each(from, until_ms, registry, &mut engine).await?;
     Ok((taken, effects))
@@ -201,6 +206,7 @@ impl Flags {
             log: &self.log,
             touches: &self.touches,
             tokens: &self.tokens,
+            points: self.score_points,
         }
     }
 
@@ -276,7 +282,7 @@ impl Flags {
         let affiliates = self
             .sequencer
             .read(|view| Ok(view.global.affiliates().profiles().next().is_some()));
-        if !affiliates.await? {
+        if !affiliates.await? && !self.score_points {
             return Ok(Looked::Nobody);
         }
         let registry = self.registry.get();
@@ -285,17 +291,17 @@ impl Flags {
             return Ok(Looked::Nobody);
         };
         let from = followed.looked;
-        let holding = followed.desk.is_holding();
+        let hourly = followed.desk.is_holding() || self.score_points;
         let complete = (now_ms - LATE_MS).div_euclid(HOUR_MS) * HOUR_MS;
         let midnight = (from.ms.div_euclid(DAY_MS) + 1) * DAY_MS;
         let until_ms = if midnight <= complete {
             midnight
-        } else if holding && from.ms < complete {
+        } else if hourly && from.ms < complete {
             complete
         } else {
             *slot = Some(followed);
             let hour = (from.ms.div_euclid(HOUR_MS) + 1) * HOUR_MS;
-            return Ok(Looked::Waits(if holding { hour } else { midnight }));
+            return Ok(Looked::Waits(if hourly { hour } else { midnight }));
         };
         self.step(&mut followed, &registry, from, until_ms).await?;
         *slot = Some(followed);
@@ -325,11 +331,12 @@ impl Flags {
         let desk = &mut followed.desk;
         let (taken, effects) = take(&self.traffic(), registry, desk, from, until_ms).await?;
         let assess = desk.is_due(until_ms, &taken);
-        if taken.events == 0 && !assess && desk.forfeited(until_ms).is_empty() {
+        if taken.events + taken.points == 0 && !assess && desk.forfeited(until_ms).is_empty() {
             followed.looked = taken.end;
             return Ok(());
         }
-        let (run, steps) = working(|| desk.run(registry, &taken, effects, assess))?;
+        let (run, steps) =
+            working(|| desk.run(registry, &taken, effects, (assess, self.score_points)))?;
         let raised = run.verdicts.len();
         let fact = v1::Fact {
             fact: Some(F::FraudRun(run)),

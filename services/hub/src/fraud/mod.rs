@@ -9,11 +9,13 @@
 //! - [`desk`] - the state: the fraud crate's engine, numbers of flags, what waits
 //! - [`decide`] - steps of people
 //! - [`follow`] - the loop, restarts, the ledger
+//! - [`points`] - messages of points, scored
 //! - [`wire`] - the module's words on the wire
 
 pub mod decide;
 pub mod desk;
 pub mod follow;
+pub mod points;
 pub mod traffic;
 pub mod wire;
 
@@ -46,6 +48,8 @@ pub struct Flags {
     registry: SharedRegistry,
     sequencer: Sequencer,
     clock: Clock,
+    /// Messages of points are scored, too.
+    score_points: bool,
     /// As far as it was followed; `None`: not read yet, or what was appended last is unknown.
     followed: Mutex<Option<Followed>>,
 }
@@ -58,6 +62,7 @@ impl Flags {
         registry: SharedRegistry,
         sequencer: Sequencer,
         clock: Clock,
+        score_points: bool,
     ) -> Self {
         Self {
             log,
@@ -66,6 +71,7 @@ impl Flags {
             registry,
             sequencer,
             clock,
+            score_points,
             followed: Mutex::new(None),
         }
     }

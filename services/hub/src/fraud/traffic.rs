@@ -23,6 +23,7 @@ use hansa_store::{EntryRow, Store, StoredTouch, TouchRow, TouchesOf, first_touch
 use prost::Message as _;
 use ring::digest::{Context, SHA256};
 
+use super::points::{self, Seen};
 use crate::{
     convert::micros,
     error::HubError,
@@ -54,8 +55,10 @@ pub struct Cursor {
 pub struct Taken {
     /// Where it ended.
     pub end: Cursor,
-    /// Touches and what messages were made of.
+    /// Touches, conversions and the like.
     pub events: u64,
+    /// Messages of points.
+    pub points: u64,
     /// Touches.
     pub touches: u64,
     /// SHA-256 over what was taken of each touch.
@@ -69,8 +72,10 @@ pub struct Traffic<'a> {
     pub log: &'a Store,
     /// The touches.
     pub touches: &'a Store,
-    /// Hashes accounts of affiliates.
+    /// Hashes accounts of affiliates, and tills.
     pub tokens: &'a TokenKey,
+    /// Whether messages of points are taken, too.
+    pub points: bool,
 }
 
 impl Traffic<'_> {
@@ -80,16 +85,17 @@ impl Traffic<'_> {
         from: Cursor,
         until_ms: i64,
         registry: &Registry,
-        take: &mut (dyn FnMut(&[Event]) + Send),
+        take: &mut (dyn FnMut(&[Event], &[Seen]) + Send),
     ) -> Result<Taken, HubError> {
         let mut log = Log {
             reader: *self,
             registry,
             ahead: VecDeque::new(),
             next: from.seq,
+            points: Vec::new(),
         };
         let mut digest = Context::new(&SHA256);
-        let (mut events, mut touches) = (0, 0);
+        let (mut events, mut touches, mut points) = (0, 0, 0);
         let mut start = from.ms;
         while start < until_ms {
             let end = (start.div_euclid(HOUR_MS) + 1)
@@ -120,7 +126,9 @@ impl Traffic<'_> {
                 found.sort_by_key(|(ms, _)| *ms);
                 let found: Vec<Event> = found.into_iter().map(|(_, event)| event).collect();
                 events += found.len() as u64;
-                take(&found);
+                points += log.points.len() as u64;
+                take(&found, &log.points);
+                log.points.clear();
                 match more {
                     Some((id, _)) => after = id,
                     None => break,
@@ -136,6 +144,7 @@ impl Traffic<'_> {
                 seq: log.at(),
             },
             events,
+            points,
             touches,
             touches_sha256,
         })
@@ -205,6 +214,8 @@ struct Log<'a> {
     registry: &'a Registry,
     ahead: VecDeque<EntryRow>,
     next: u64,
+    /// Messages of points since they were handed over.
+    points: Vec<Seen>,
 }
 
 impl Log<'_> {
@@ -226,11 +237,11 @@ impl Log<'_> {
                 self.next = last.seq + 1;
             }
             let mut made: Vec<Made> = Vec::new();
-            while let Some(row) = self.ahead.front()
-                && row.decided_at.div_euclid(1_000) < until_ms
+            while let Some(row) = self
+                .ahead
+                .pop_front_if(|row| row.decided_at.div_euclid(1_000) < until_ms)
             {
-                self.entry(row, &mut made)?;
-                self.ahead.pop_front();
+                self.entry(&row, &mut made)?;
             }
             self.finish(made, &mut found).await?;
             if !self.ahead.is_empty() {
@@ -239,7 +250,7 @@ impl Log<'_> {
         }
     }
 
-    fn entry(&self, row: &EntryRow, made: &mut Vec<Made>) -> Result<(), HubError> {
+    fn entry(&mut self, row: &EntryRow, made: &mut Vec<Made>) -> Result<(), HubError> {
         let at_ms = row.decided_at.div_euclid(1_000);
         if row.kind == kind::FACTS {
             let envelope =
@@ -250,6 +261,13 @@ impl Log<'_> {
                 _ => None,
             });
             made.extend(enrolled.map(|enrolment| Made::Whole(at_ms, Event::Enrolment(enrolment))));
+            if self.reader.points {
+                for fact in &facts.facts {
+                    if let Some(F::MembersEnrolled(enrolled)) = &fact.fact {
+                        self.points.extend(points::linked(at_ms, enrolled));
+                    }
+                }
+            }
             return Ok(());
         }
         let outcomes = v1::Outcomes::decode(row.outcomes.clone()).map_err(HubError::internal)?;
@@ -281,6 +299,14 @@ impl Log<'_> {
             }
         }
         for record in &records {
+            if self.reader.points
+                && let Some(outcome) = outcomes.outcomes.get(record.index as usize)
+            {
+                let place = (Pos::new(row.seq, record.index), at_ms);
+                let lane = message(record.index as usize)?.lane;
+                let seen = points::seen(place, record, outcome, &lane, self.reader.tokens);
+                self.points.extend(seen);
+            }
             for effect in &record.effects {
                 let Change::Commission(change) = &effect.change else {
                     continue;

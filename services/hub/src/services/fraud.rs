@@ -365,6 +365,52 @@ impl FraudService for Api {
         })
     }
 
+    async fn list_points_flags(
+        &self,
+        request: Request<v1::ListPointsFlagsRequest>,
+    ) -> Answer<v1::ListPointsFlagsResponse> {
+        const WHAT: &str = "points-flags";
+        let caller = self.caller(&request)?;
+        let own = match &caller {
+            Caller::Operator { .. } => None,
+            Caller::Merchant { index, .. } => Some(*index),
+        };
+        let asked = request.into_inner();
+        let size = page::size(asked.page_size, 100)?;
+        let before = page::start(&asked.page_token, WHAT)?;
+        let listed = self.0.flags.read(|desk, registry| {
+            let wanted = desk.points().newest_first().filter(|(number, flag)| {
+                (before == 0 || *number < before) && own.is_none_or(|own| own == flag.merchant)
+            });
+            let shown = wanted.take(size + 1).map(|(number, flag)| v1::PointsFlag {
+                points_flag_number: number,
+                leaf_index: Pos(flag.pos).seq(),
+                entry_position: Pos(flag.pos).index(),
+                merchant_id: slug(registry, flag.merchant),
+                member_number: if own.is_none() { flag.member } else { 0 },
+                event_time: Some(at(flag.at_ms)),
+                band: wire::band(flag.verdict.band).into(),
+                evidence: flag
+                    .verdict
+                    .evidence
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+            });
+            shown.collect::<Vec<_>>()
+        });
+        let mut flags = listed.await?;
+        let more = flags.len() > size;
+        flags.truncate(size);
+        let last = flags.last().filter(|_| more);
+        ok(v1::ListPointsFlagsResponse {
+            next_page_token: last.map_or_else(String::new, |flag| {
+                page::token(WHAT, flag.points_flag_number)
+            }),
+            flags,
+        })
+    }
+
     async fn get_fraud_status(
         &self,
         request: Request<v1::GetFraudStatusRequest>,
@@ -383,6 +429,8 @@ impl FraudService for Api {
                 open_flags: open.count() as u64,
                 held_conversions: desk.held().len() as u64,
                 state_sha256: desk.digest()?.to_vec(),
+                points_messages: desk.points().messages(),
+                points_flags: desk.points().raised(),
             })
         });
         ok(status.await??)

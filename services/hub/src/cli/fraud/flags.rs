@@ -226,11 +226,14 @@ pub(super) async fn status(args: &Look) -> anyhow::Result<()> {
             "open_flags": status.open_flags,
             "held_conversions": status.held_conversions,
             "state_sha256": hex(&status.state_sha256),
+            "points_messages": status.points_messages,
+            "points_flags": status.points_flags,
         }));
     }
     render::print(&format!(
         "Traffic before {} is judged: {} entries, {} touches; everybody last at {}.\n\
-         {} flags, {} of them open; {} conversions wait. Rules version {}.\n",
+         {} flags, {} of them open; {} conversions wait. Rules version {}.\n\
+         {} messages of points scored, {} flagged.\n",
         render::instant(status.until.as_ref()),
         render::number(status.tree_size),
         render::number(status.touches),
@@ -239,7 +242,66 @@ pub(super) async fn status(args: &Look) -> anyhow::Result<()> {
         status.open_flags,
         status.held_conversions,
         status.rules_version,
+        render::number(status.points_messages),
+        render::number(status.points_flags),
     ))
+}
+
+pub(super) async fn points(args: &Look) -> anyhow::Result<()> {
+    let hub = session::either(&args.connection).await?.hub;
+    let flags = pages::all(async |page_token| {
+        let request = v1::ListPointsFlagsRequest {
+            page_size: 1_000,
+            page_token,
+        };
+        let page = hub
+            .call(request, async |hub: Hub, request| {
+                hub.fraud().list_points_flags(request).await
+            })
+            .await?;
+        Ok((page.flags, page.next_page_token))
+    })
+    .await?;
+    let band = |flag: &v1::PointsFlag| render::name(flag.band().as_str_name(), "FRAUD_BAND_");
+    if args.format.json {
+        let flags = flags.iter().map(|flag| {
+            json!({
+                "points_flag_number": flag.points_flag_number,
+                "leaf_index": flag.leaf_index,
+                "entry_position": flag.entry_position,
+                "merchant_id": flag.merchant_id,
+                "member_number": flag.member_number,
+                "event_time": render::json_instant(flag.event_time.as_ref()),
+                "band": band(flag),
+                "evidence": flag.evidence,
+            })
+        });
+        return render::print_json(&json!({ "flags": flags.collect::<Vec<_>>() }));
+    }
+    if flags.is_empty() {
+        return render::print("No message of points is flagged.\n");
+    }
+    let mut table = render::table(&[
+        Column::Right("flag"),
+        Column::Left("message"),
+        Column::Left("merchant"),
+        Column::Right("member"),
+        Column::Left("when"),
+        Column::Left("band"),
+        Column::Left("because"),
+    ]);
+    for flag in &flags {
+        table.add_row([
+            flag.points_flag_number.to_string(),
+            format!("{}/{}", flag.leaf_index, flag.entry_position),
+            flag.merchant_id.clone(),
+            flag.member_number.to_string(),
+            render::instant(flag.event_time.as_ref()),
+            band(flag).to_lowercase(),
+            flag.evidence.join("; "),
+        ]);
+    }
+    render::print(&format!("{}\n", table.trim_fmt()))
 }
 
 fn scheme(flag: &v1::FraudFlag) -> &'static str {

@@ -26,6 +26,8 @@ pub enum Fraud {
     Appeal(flags::Appeal),
     /// Who is banned from the alliance, and for what.
     Bans(flags::Look),
+    /// Messages of points that a person should look at, newest first. For hubs that score them.
+    Points(flags::Look),
     /// How far traffic was judged.
     Status(flags::Look),
     /// What verdicts on a scheme may lead to. Analysts.
@@ -51,6 +53,7 @@ pub async fn run(command: Fraud) -> anyhow::Result<ExitCode> {
         Fraud::Case(command) => decide::case(command).await?,
         Fraud::Appeal(args) => flags::appeal(&args).await?,
         Fraud::Bans(args) => flags::bans(&args).await?,
+        Fraud::Points(args) => flags::points(&args).await?,
         Fraud::Status(args) => flags::status(&args).await?,
         Fraud::Mode(args) => decide::mode(&args).await?,
         Fraud::Scorer(args) => decide::scorer(&args).await?,
