@@ -237,9 +237,9 @@ impl Log<'_> {
                 self.next = last.seq + 1;
             }
             let mut made: Vec<Made> = Vec::new();
-            while let Some(row) = self
-                .ahead
-                .pop_front_if(|row| row.decided_at.div_euclid(1_000) < until_ms)
+            let before = |row: &EntryRow| row.decided_at.div_euclid(1_000) < until_ms;
+            while self.ahead.front().is_some_and(before)
+                && let Some(row) = self.ahead.pop_front()
             {
                 self.entry(&row, &mut made)?;
             }
