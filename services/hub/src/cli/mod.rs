@@ -81,7 +81,7 @@ enum Command {
     Dispute(Box<dispute::Args>),
     /// Affiliates: links, and what they bring.
     Affiliate(affiliate::Args),
-    /// Detectors of traffic fraud by themselves, over files: classify-user-agents, train-score.
+    /// Flags on affiliates' traffic, cases, rules; detectors by themselves, over files.
     #[command(subcommand)]
     Fraud(fraud::Fraud),
     /// Play simulated traffic whose truth is known, and report what was found.

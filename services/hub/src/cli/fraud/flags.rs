@@ -232,8 +232,8 @@ pub(super) async fn status(args: &Look) -> anyhow::Result<()> {
     }
     render::print(&format!(
         "Traffic before {} is judged: {} entries, {} touches; everybody last at {}.\n\
-         {} flags, {} of them open; {} conversions wait. Rules version {}.\n\
-         {} messages of points scored, {} flagged.\n",
+         Flags: {}, open: {}. Conversions that wait: {}. Rules version {}.\n\
+         Messages of points that were scored: {}, flagged: {}.\n",
         render::instant(status.until.as_ref()),
         render::number(status.tree_size),
         render::number(status.touches),
