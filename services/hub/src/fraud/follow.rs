@@ -239,6 +239,8 @@ impl Flags {
 
     /// Follows until `cancel`.
     pub async fn run(&self, cancel: &CancellationToken) {
+        // Another process may have owned the log meanwhile.
+        *self.followed.lock().await = None;
         let mut next_ms = i64::MIN;
         while !cancel.is_cancelled() {
             let now_ms = self.clock.now_micros().div_euclid(1_000);
@@ -263,7 +265,10 @@ impl Flags {
                 () = cancel.cancelled() => {}
             }
         }
-        let mut followed = self.followed.lock().await;
+        // Who has it now waits for a sequencer that has ended; what it has is followed again from the last save.
+        let Ok(mut followed) = self.followed.try_lock() else {
+            return;
+        };
         if let Some(followed) = followed.take()
             && let Err(error) = self.save(&followed).await
         {
