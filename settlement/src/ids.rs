@@ -65,6 +65,10 @@ id!(
     DisputeNo(u32)
 );
 id!(
+    /// A query over a commission, dense from 1.
+    QueryNo(u32)
+);
+id!(
     /// A message's place in the log: `seq << 12 | index`, entry first, then index within the entry.
     Pos(u64)
 );

@@ -86,7 +86,7 @@ pub use global_apply::apply_global;
 pub use hansa_money as money;
 pub use ids::{
     ContractIx, CycleNo, DisputeNo, ExceptionNo, Instant, LotKey, MemberId, MerchantIx, PaymentNo,
-    Pos, PriceId, PromotionIx, ProposalNo, ReportNo,
+    Pos, PriceId, PromotionIx, ProposalNo, QueryNo, ReportNo,
 };
 pub use journal::{
     Account, Leg, Legs, LineKind, PairMove, journal, pair_moves, prefunding_journal,

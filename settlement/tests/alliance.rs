@@ -131,6 +131,7 @@ fn each_state_accepts_what_its_row_says() {
                 original: OriginalReference::default(),
                 dispute: None,
                 exception: None,
+                query: None,
             }));
         }
         world.fact(Fact::MerchantState { merchant: A, state });

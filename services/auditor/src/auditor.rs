@@ -9,7 +9,7 @@ use crate::{
     finding::{Finding, Mismatch, What},
     keys::Holder,
     memory::Memory,
-    review,
+    query, review,
     seal::{self, Hash},
     source::{Entry, MerchantNo, ReferenceKey, Source, SourceError},
     state::{Small, Unreadable, pack, unpack},
@@ -323,7 +323,8 @@ impl Auditor {
                         Some((merchant, reference))
                     }));
                 }
-                _ => {}
+                Some(other) => numbers.extend(query::number(other)),
+                None => {}
             }
         }
         self.fetch_references(references.into_iter(), source)?;
@@ -332,6 +333,9 @@ impl Auditor {
         let by = (facts.actor.as_str(), facts.facts.len() == 1);
         for (position, fact) in (0..).zip(&facts.facts) {
             place.position = Some(position);
+            if let Some(F::QueryRaised(raised)) = &fact.fact {
+                self.check_query(raised, entry.leaf, source)?;
+            }
             let made = self.fact(entry, position, fact, by)?;
             certificate = certificate.or(made);
             self.keep_journal(position, false);

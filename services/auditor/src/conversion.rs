@@ -75,6 +75,8 @@ pub(crate) struct Conversion {
     pub(crate) state: State,
     /// Flags that hold it.
     pub(crate) flags: BTreeSet<u64>,
+    /// When it last became less.
+    pub(crate) reduced_at: Option<i64>,
 }
 
 impl Conversion {
@@ -130,8 +132,9 @@ impl Conversion {
     }
 
     /// It becomes less; what the affiliate has already comes back from there.
-    fn reduce(&mut self, micros: i64, journal: &mut Journal) {
+    fn reduce(&mut self, micros: i64, now: i64, journal: &mut Journal) {
         self.micros -= micros;
+        self.reduced_at = Some(now);
         let micros = i128::from(micros);
         let (merchant, affiliate) = (self.claim.merchant, self.attribution.affiliate);
         if self.state == State::Payable {
@@ -147,8 +150,8 @@ impl Conversion {
     }
 
     /// All of it is taken back.
-    pub(crate) fn reverse(&mut self, journal: &mut Journal) {
-        self.reduce(self.micros, journal);
+    pub(crate) fn reverse(&mut self, now: i64, journal: &mut Journal) {
+        self.reduce(self.micros, now, journal);
         self.state = State::Reversed;
     }
 
@@ -259,6 +262,7 @@ fn assess(
         micros: 0,
         state: State::Accrued,
         flags: BTreeSet::new(),
+        reduced_at: None,
     })
 }
 
@@ -296,7 +300,7 @@ fn give_back(
     let less = (conversion.micros - after).max(0);
     conversion.returned += amount;
     conversion.returns.extend(reference);
-    conversion.reduce(less, journal);
+    conversion.reduce(less, here.now, journal);
     if left == 0 {
         conversion.state = State::Reversed;
     }
@@ -339,7 +343,7 @@ impl Conversion {
         if self.state == State::Reversed || had.is_none_or(|had| had.id != touch) {
             return Ok(());
         }
-        self.reverse(journal);
+        self.reverse(now, journal);
         let traffic = &terms.merchant(self.claim.merchant)?.traffic;
         let own = traffic.terms.get(self.claim.version);
         let own = own.ok_or_else(|| {

@@ -98,6 +98,14 @@ impl Auditor {
                 self.answered(&answer.holder, answer.adjustment.as_ref())?;
             }
             F::DisputeRuled(ruling) => self.answered(&ruling.holder, ruling.adjustment.as_ref())?,
+            F::QueryRaised(raised) => self.query_raised(raised)?,
+            F::QueryAnswered(answer) => {
+                self.query_decided(answer.query_number, answer.remedy.as_ref(), None)?;
+            }
+            F::QueryRuled(ruling) => {
+                let holder = Some(ruling.holder.as_str());
+                self.query_decided(ruling.query_number, ruling.remedy.as_ref(), holder)?;
+            }
             F::CycleAudited(audited) => self.audited(entry.leaf, audited)?,
             F::CommissionsDecided(decided) => self.review(entry, decided)?,
             // What is made of flags is in `CommissionsDecided`.
@@ -107,7 +115,8 @@ impl Auditor {
             | F::BankReportImported(_)
             | F::ExceptionExplained(_)
             | F::DisputeRaised(_)
-            | F::DisputeEscalated(_) => {}
+            | F::DisputeEscalated(_)
+            | F::QueryEscalated(_) => {}
         }
         Ok(None)
     }

@@ -13,6 +13,7 @@ use crate::{
     auditor::Auditor,
     books::Journal,
     finding::Mismatch,
+    query::Query,
     seal::hex,
     source::MerchantNo,
     totals::{Account, Kind},
@@ -32,6 +33,8 @@ enum Step {
         /// None: the hub.
         with: Option<MerchantNo>,
         micros: i64,
+        /// The query that it grants; 0: none.
+        query: u64,
     },
     Settle(u32),
     Prepay(MerchantNo, i64),
@@ -47,17 +50,57 @@ enum Step {
 pub(crate) struct Finance {
     last: u64,
     waiting: BTreeMap<u64, Proposal>,
+    /// All that were raised, by number.
+    pub(crate) queries: Vec<Query>,
 }
 
 impl Auditor {
-    fn adjustment(&self, asked: &v1::Adjustment) -> Result<Step, Mismatch> {
+    fn adjustment(&mut self, asked: &v1::Adjustment) -> Result<Step, Mismatch> {
         let terms = &self.small.terms;
         let with = asked.counterparty_merchant_id.as_str();
+        let merchant = terms.number(&asked.merchant_id)?;
+        let with = (!with.is_empty()).then(|| terms.number(with)).transpose()?;
+        let number = asked.query_number;
+        if (asked.reason() == v1::AdjustmentReason::CommissionQuery) != (number != 0) {
+            let expected = "the query of an adjustment for one, and of no other";
+            return Err(Mismatch::fact(expected, number));
+        }
+        if number != 0 {
+            let query = self.query(number)?;
+            let fits = (merchant, with) == (query.merchant, Some(query.affiliate));
+            if !(fits && query.waits && asked.amount_micros > 0) {
+                let expected = format!("what merchant {} owes for query {number}", query.merchant);
+                let found = format!("{} of {merchant} to {with:?}", asked.amount_micros);
+                return Err(Mismatch::fact(expected, found));
+            }
+        }
         Ok(Step::Adjust {
-            merchant: terms.number(&asked.merchant_id)?,
-            with: (!with.is_empty()).then(|| terms.number(with)).transpose()?,
+            merchant,
+            with,
             micros: asked.amount_micros,
+            query: number,
         })
+    }
+
+    /// What a query grants is proposed with its answer or ruling.
+    pub(crate) fn grant(
+        &mut self,
+        maker: &str,
+        (merchant, affiliate): (MerchantNo, MerchantNo),
+        query: u64,
+        micros: i64,
+    ) {
+        let at = usize::try_from(query.saturating_sub(1)).unwrap_or(usize::MAX);
+        if let Some(query) = self.small.finance.queries.get_mut(at) {
+            query.waits = true;
+        }
+        let step = Step::Adjust {
+            merchant,
+            with: Some(affiliate),
+            micros,
+            query,
+        };
+        self.propose(maker, step);
     }
 
     /// The hub says that the auditor agreed with a closed cycle: once, with the digest of its closing entry, behind which the auditor
@@ -100,7 +143,6 @@ impl Auditor {
     }
 
     pub(crate) fn proposed(&mut self, made: &v1::ProposalMade) -> Result<(), Mismatch> {
-        let terms = &self.small.terms;
         let step = match made
             .action
             .as_ref()
@@ -108,14 +150,18 @@ impl Auditor {
         {
             Some(A::Adjustment(asked)) => self.adjustment(asked)?,
             Some(A::SettleCycle(settle)) => Step::Settle(settle.cycle_number),
-            Some(A::PrepaidPack(pack)) => {
-                Step::Prepay(terms.number(&pack.merchant_id)?, pack.amount_micros)
-            }
-            Some(A::DeclareDefault(default)) => {
-                Step::Default(terms.number(&default.merchant_id)?, default.amount_micros)
-            }
+            Some(A::PrepaidPack(pack)) => Step::Prepay(
+                self.small.terms.number(&pack.merchant_id)?,
+                pack.amount_micros,
+            ),
+            Some(A::DeclareDefault(default)) => Step::Default(
+                self.small.terms.number(&default.merchant_id)?,
+                default.amount_micros,
+            ),
             Some(A::MatchException(_)) => Step::MatchByHand,
-            Some(A::PrefundPoints(prefund)) => Step::Prefund(terms.number(&prefund.merchant_id)?),
+            Some(A::PrefundPoints(prefund)) => {
+                Step::Prefund(self.small.terms.number(&prefund.merchant_id)?)
+            }
             Some(
                 A::AbortSettlement(_)
                 | A::ReinstructPayment(_)
@@ -171,6 +217,7 @@ impl Auditor {
                 merchant,
                 with,
                 micros,
+                query,
             } => {
                 let micros = i128::from(micros);
                 let mut journal = Journal::default();
@@ -185,6 +232,13 @@ impl Auditor {
                 }
                 let open = books.open_cycle()?.number;
                 books.post(open, &journal)?;
+                if query != 0 {
+                    let granted = self.query(query)?;
+                    if !std::mem::take(&mut granted.waits) {
+                        let expected = "a query that is not adjusted yet";
+                        return Err(Mismatch::fact(expected, query));
+                    }
+                }
             }
             Step::Settle(cycle) => {
                 let unit = self

@@ -52,6 +52,7 @@ mod give_back;
 mod keys;
 mod member;
 mod memory;
+mod query;
 mod review;
 mod seal;
 mod source;

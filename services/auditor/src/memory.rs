@@ -93,6 +93,11 @@ impl<V: Default> Accounts<V> {
             .unwrap_or_default()
     }
 
+    fn look(&self, number: u64) -> Option<&V> {
+        let dirty = self.dirty.get(&number);
+        dirty.or_else(|| self.held.get(&number))
+    }
+
     /// Packs what is dirty; from now on it is clean.
     fn drain(&mut self, packed: &mut PackedAccounts, pack: impl Fn(&mut V) -> Vec<u8>) {
         for (number, mut account) in std::mem::take(&mut self.dirty) {
@@ -199,6 +204,11 @@ impl Memory {
     /// Takes a held conversion out to change it, if there is one; [`Self::put_conversion`] brings it back.
     pub(crate) fn take_conversion(&mut self, number: u64) -> Option<Box<Conversion>> {
         self.conversions.take(number)
+    }
+
+    /// A held conversion, to look at.
+    pub(crate) fn conversion(&self, number: u64) -> Option<&Conversion> {
+        self.conversions.look(number)?.as_deref()
     }
 
     pub(crate) fn put_conversion(&mut self, number: u64, conversion: Box<Conversion>) {

@@ -94,7 +94,7 @@ fn decide(
             if !named || state == State::Reversed {
                 return refused("a reason, and something to take back", state);
             }
-            conversion.reverse(journal);
+            conversion.reverse(now, journal);
         }
         Some(Decision::InvalidateTouch(touch)) => {
             let Ok(touch) = touch.as_slice().try_into() else {

@@ -39,7 +39,7 @@ pub enum Caller {
         holder: String,
         /// May change terms, merchants and keys, and close cycles by hand.
         administrator: bool,
-        /// May propose, approve, pay, reconcile and answer disputes.
+        /// May propose, approve, pay, reconcile, answer disputes and rule queries.
         finance: bool,
         /// May decide cases of fraud, bans and rules on traffic.
         analyst: bool,

@@ -62,6 +62,10 @@ pub fn check(
         Some(F::DisputeEscalated(_)) => actor.any_merchant(),
         Some(F::DisputeAnswered(answered)) => actor.finance(&answered.holder),
         Some(F::DisputeRuled(ruled)) => actor.finance(&ruled.holder),
+        Some(F::QueryRaised(raised)) => actor.merchant(&raised.affiliate_id),
+        // Whose query it is, the ledger knows.
+        Some(F::QueryAnswered(_) | F::QueryEscalated(_)) => actor.any_merchant(),
+        Some(F::QueryRuled(ruled)) => actor.finance(&ruled.holder),
     }
 }
 

@@ -11,20 +11,19 @@ use crate::{
 /// Decisions of one fact at most: each has a place of its own in the entry.
 pub const MAX_DECISIONS: usize = 4_000;
 
-const NO_PLACE: &str = "a leaf below 2^48 and a position below 4 096";
+/// What a place in the log must be.
+pub const NO_PLACE: &str = "a leaf below 2^48 and a position below 4 096";
 
-fn place_of(leaf_index: u64, entry_position: u32) -> Result<Pos, ()> {
-    if leaf_index < 1 << 48 && entry_position < 1 << Pos::INDEX_BITS {
-        Ok(Pos::new(leaf_index, entry_position))
-    } else {
-        Err(())
-    }
+/// The place of a conversion; `None`: no entry has such a place.
+pub fn place_of(leaf_index: u64, entry_position: u32) -> Option<Pos> {
+    let fits = leaf_index < 1 << 48 && entry_position < 1 << Pos::INDEX_BITS;
+    fits.then(|| Pos::new(leaf_index, entry_position))
 }
 
 /// The place of a conversion as the wire names it.
 pub fn place(leaf_index: u64, entry_position: u32) -> Result<Pos, HubError> {
     place_of(leaf_index, entry_position)
-        .map_err(|()| HubError::field("leaf_index", "OUT_OF_RANGE", NO_PLACE))
+        .ok_or_else(|| HubError::field("leaf_index", "OUT_OF_RANGE", NO_PLACE))
 }
 
 /// The accounts that a fact changes, and how, in order.
@@ -38,7 +37,7 @@ pub fn read(decided: &v1::CommissionsDecided) -> Result<Vec<(MemberId, Commissio
     let mut read = Vec::with_capacity(count);
     for (index, wire) in decided.decisions.iter().enumerate() {
         let at = |name: &str| format!("decisions[{index}].{name}");
-        let Ok(pos) = place_of(wire.leaf_index, wire.entry_position) else {
+        let Some(pos) = place_of(wire.leaf_index, wire.entry_position) else {
             fields.broken(&at("leaf_index"), "OUT_OF_RANGE", NO_PLACE);
             continue;
         };

@@ -158,7 +158,11 @@ fn ledger_facts(
             | F::DisputeRaised(_)
             | F::DisputeAnswered(_)
             | F::DisputeEscalated(_)
-            | F::DisputeRuled(_),
+            | F::DisputeRuled(_)
+            | F::QueryRaised(_)
+            | F::QueryAnswered(_)
+            | F::QueryEscalated(_)
+            | F::QueryRuled(_),
         )
         | None => Vec::new(),
     };

@@ -285,6 +285,17 @@ pub fn decode(
     }
 }
 
+/// An element of a batch that was taken in before; `None`: it is no message that a batch may have.
+pub fn element(bytes: Bytes, merchant: u32, registry: &Registry) -> Option<Prepared> {
+    let wire = v1::Message::decode(bytes.clone()).ok()?;
+    convert(wire, bytes, merchant, &LazyCell::new(|| hub_keys(registry)))
+}
+
+/// The touch behind a click id that the hub made for a merchant. Costs one verification of a signature.
+pub fn touch(click_id: &str, merchant: u32, registry: &Registry) -> Option<ClaimedTouch> {
+    genuine(click_id, merchant, &hub_keys(registry))
+}
+
 /// Violations that one refusal lists at most: details travel in headers, which peers bound.
 const MAX_VIOLATIONS: usize = 50;
 
@@ -399,22 +410,25 @@ fn touches(
     merchant: u32,
     hub_keys: &[VerifyingKey],
 ) -> (Vec<ClaimedTouch>, bool) {
-    let genuine = |text: &String| {
-        let signed = SignedTouchId::decode(text).ok()?;
-        let touch = hub_keys.iter().find_map(|key| signed.verify(key).ok())?;
-        (touch.merchant == merchant).then_some(ClaimedTouch {
-            id: touch.id,
-            kind: match touch.kind {
-                touch_id::TouchKind::Click => TouchKind::Click,
-                touch_id::TouchKind::View => TouchKind::View,
-            },
-            flags: touch.flags.bits(),
-            affiliate: MerchantIx(touch.affiliate),
-            site: touch.site,
-            at: Instant(i64::try_from(touch.at_ms()).ok()?.checked_mul(1_000)?),
-        })
-    };
-    let touches: Vec<ClaimedTouch> = click_ids.iter().filter_map(genuine).collect();
+    let read = |text: &String| genuine(text, merchant, hub_keys);
+    let touches: Vec<ClaimedTouch> = click_ids.iter().filter_map(read).collect();
     let forged = touches.len() < click_ids.len();
     (touches, forged)
+}
+
+fn genuine(click_id: &str, merchant: u32, hub_keys: &[VerifyingKey]) -> Option<ClaimedTouch> {
+    let signed = SignedTouchId::decode(click_id).ok()?;
+    let touch = hub_keys.iter().find_map(|key| signed.verify(key).ok())?;
+    Some(ClaimedTouch {
+        id: touch.id,
+        kind: match touch.kind {
+            touch_id::TouchKind::Click => TouchKind::Click,
+            touch_id::TouchKind::View => TouchKind::View,
+        },
+        flags: touch.flags.bits(),
+        affiliate: MerchantIx(touch.affiliate),
+        site: touch.site,
+        at: Instant(i64::try_from(touch.at_ms()).ok()?.checked_mul(1_000)?),
+    })
+    .filter(|_| touch.merchant == merchant)
 }

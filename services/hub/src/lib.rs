@@ -32,6 +32,7 @@ pub mod intake;
 pub mod limits;
 pub mod memory;
 pub mod ownership;
+pub mod queries;
 pub mod redirect;
 pub mod registry;
 pub mod reopen;

@@ -176,7 +176,11 @@ impl Registry {
                 | F::DisputeRaised(_)
                 | F::DisputeAnswered(_)
                 | F::DisputeEscalated(_)
-                | F::DisputeRuled(_),
+                | F::DisputeRuled(_)
+                | F::QueryRaised(_)
+                | F::QueryAnswered(_)
+                | F::QueryEscalated(_)
+                | F::QueryRuled(_),
             )
             | None => {}
         }

@@ -28,6 +28,7 @@ impl Commission {
                     state: CommissionState::Accrued,
                     holds: Vec::new(),
                     reason: None,
+                    reduced_at: None,
                     payable_in: None,
                 }));
             }
@@ -61,12 +62,14 @@ impl Commission {
                 micros,
                 reason,
                 ends,
+                at,
                 ..
             } => {
                 self.returned_micros += returned_micros;
                 self.returns.extend(*reference);
                 self.micros -= micros;
                 self.reason = Some(*reason);
+                self.reduced_at = Some(*at);
                 if *ends {
                     self.state = CommissionState::Reversed;
                 }

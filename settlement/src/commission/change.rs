@@ -76,6 +76,8 @@ pub enum CommissionChange {
         held: bool,
         /// Whether nothing is left of it.
         ends: bool,
+        /// When.
+        at: Instant,
     },
     /// One of its touches does not count any more.
     Invalidated {

@@ -199,6 +199,8 @@ pub struct Commission {
     pub holds: Vec<u64>,
     /// Why it last became less.
     pub reason: Option<CommissionReason>,
+    /// When it last became less, to whomever it was attributed then.
+    pub reduced_at: Option<Instant>,
     /// The cycle in which it last became payable.
     pub payable_in: Option<CycleNo>,
 }

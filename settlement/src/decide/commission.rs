@@ -311,6 +311,7 @@ impl Fold<'_> {
             claws_back,
             held,
             ends,
+            at: self.ctx.decided_at,
         });
     }
 

@@ -1,6 +1,6 @@
 //! Steps that move money, as they are proposed. Data only: what they need and what they do stands with their nouns.
 
-use crate::ids::{CycleNo, DisputeNo, ExceptionNo, MerchantIx, PaymentNo, ReportNo};
+use crate::ids::{CycleNo, DisputeNo, ExceptionNo, MerchantIx, PaymentNo, QueryNo, ReportNo};
 use crate::journal::LineKind;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -192,6 +192,7 @@ impl Action {
             ) => merchant == m && reference == r,
             (Self::Adjustment(a), Self::Adjustment(b)) => {
                 (a.dispute.is_some() && a.dispute == b.dispute)
+                    || (a.query.is_some() && a.query == b.query)
                     || (a.exception.is_some() && a.exception == b.exception)
             }
             (Self::Adjustment(a), Self::MatchException { exception, .. })
@@ -314,6 +315,8 @@ pub enum AdjustmentReason {
     Goodwill,
     /// A merchant's default is shared. Only by DECLARE_DEFAULT.
     DefaultLoss,
+    /// A query over a commission was accepted or ruled for the affiliate.
+    CommissionQuery,
 }
 
 impl AdjustmentReason {
@@ -330,6 +333,7 @@ impl AdjustmentReason {
             Self::CompromisedKey => "COMPROMISED_KEY",
             Self::Goodwill => "GOODWILL",
             Self::DefaultLoss => "DEFAULT_LOSS",
+            Self::CommissionQuery => "COMMISSION_QUERY",
         }
     }
 }
@@ -364,4 +368,6 @@ pub struct Adjustment {
     pub dispute: Option<DisputeNo>,
     /// The exception behind it.
     pub exception: Option<ExceptionNo>,
+    /// The query behind it.
+    pub query: Option<QueryNo>,
 }

@@ -7,10 +7,19 @@ use super::fact::Actor;
 use super::refusal::{FinanceRefusal, ensure, named};
 use crate::finance::ExceptionState;
 use crate::global::Global;
-use crate::ids::{DisputeNo, MerchantIx, ProposalNo};
+use crate::ids::{DisputeNo, MerchantIx, ProposalNo, QueryNo};
 use crate::journal::{Account, Leg, Legs, LineKind};
 use crate::money::MAX_AMOUNT_MICROS;
 use crate::terms::MerchantState;
+
+/// What an adjustment is decided with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// A dispute.
+    Dispute(DisputeNo),
+    /// A query.
+    Query(QueryNo),
+}
 
 /// The journal of an adjustment: `merchant` owes `micros` more, the counterparty or the hub so much less.
 #[must_use]
@@ -39,11 +48,11 @@ pub fn adjustment_journal(merchant: MerchantIx, counterparty: Party, micros: i12
 }
 
 impl Global {
-    /// Whether an adjustment is complete. `answers` is the dispute that is being decided with it.
+    /// Whether an adjustment is complete. `answers` is what is being decided with it.
     pub(crate) fn check_adjustment(
         &self,
         adjustment: &Adjustment,
-        answers: Option<DisputeNo>,
+        answers: Option<Basis>,
     ) -> Result<(), FinanceRefusal> {
         let micros = adjustment.amount_micros;
         ensure(
@@ -65,29 +74,39 @@ impl Global {
         self.check_basis(adjustment, answers)
     }
 
-    /// What the reason needs: a dispute that was decided for its merchant, an exception that is open.
+    /// What the reason needs: a dispute or a query that was decided for who raised it, an exception that is open.
     fn check_basis(
         &self,
         adjustment: &Adjustment,
-        answers: Option<DisputeNo>,
+        answers: Option<Basis>,
     ) -> Result<(), FinanceRefusal> {
+        use AdjustmentReason as R;
         if let Some(number) = adjustment.exception {
             self.open_exception(number)?;
         }
         let unfit = |text| Err(FinanceRefusal::AdjustmentUnfit(text));
-        match (adjustment.reason, adjustment.dispute) {
-            (AdjustmentReason::DefaultLoss, _) => {
-                return unfit("a loss is shared by DECLARE_DEFAULT");
+        match (adjustment.reason, adjustment.dispute, adjustment.query) {
+            (R::DefaultLoss, _, _) => unfit("a loss is shared by DECLARE_DEFAULT"),
+            (R::Dispute, None, _) => unfit("reason DISPUTE needs the dispute's number"),
+            (R::CommissionQuery, _, None) => {
+                unfit("reason COMMISSION_QUERY needs the query's number")
             }
-            (AdjustmentReason::Dispute, None) => {
-                return unfit("reason DISPUTE needs the dispute's number");
+            (R::Dispute, Some(number), None) => self.check_disputed(adjustment, number, answers),
+            (R::CommissionQuery, None, Some(number)) => {
+                self.check_queried(adjustment, number, answers == Some(Basis::Query(number)))
             }
-            (AdjustmentReason::Dispute, Some(_)) | (_, None) => {}
-            (_, Some(_)) => return unfit("an adjustment of a dispute has the reason DISPUTE"),
+            (_, None, None) => Ok(()),
+            (_, Some(_), _) => unfit("an adjustment of a dispute has the reason DISPUTE"),
+            (_, _, Some(_)) => unfit("an adjustment of a query has the reason COMMISSION_QUERY"),
         }
-        let Some(number) = adjustment.dispute else {
-            return Ok(());
-        };
+    }
+
+    fn check_disputed(
+        &self,
+        adjustment: &Adjustment,
+        number: DisputeNo,
+        answers: Option<Basis>,
+    ) -> Result<(), FinanceRefusal> {
         let dispute = self
             .finance
             .dispute(number)
@@ -95,7 +114,7 @@ impl Global {
         ensure(dispute.merchant == adjustment.merchant, || {
             FinanceRefusal::AdjustmentUnfit("the dispute is another merchant's")
         })?;
-        if answers == Some(number) {
+        if answers == Some(Basis::Dispute(number)) {
             return Ok(());
         }
         let decided_for = dispute.state == DisputeState::Accepted
@@ -109,7 +128,7 @@ impl Global {
         })
     }
 
-    fn check_adjusted(&self, merchant: MerchantIx) -> Result<(), FinanceRefusal> {
+    pub(super) fn check_adjusted(&self, merchant: MerchantIx) -> Result<(), FinanceRefusal> {
         let state = self
             .merchant(merchant)
             .ok_or(FinanceRefusal::MerchantNotFound)?
@@ -174,6 +193,9 @@ impl Global {
         }
         if let Some(dispute) = adjustment.dispute.and_then(|no| self.dispute_mut(no)) {
             dispute.adjusted_by = Some(proposal);
+        }
+        if let Some(query) = adjustment.query.and_then(|no| self.query_mut(no)) {
+            query.adjusted_by = Some(proposal);
         }
     }
 

@@ -1,19 +1,18 @@
 //! Disputes over lines of closed cycles: RAISED -> ACCEPTED | REJECTED -> ESCALATED -> RULED; silence lapses. Deadlines are instants that a step is
 //! compared with when it is decided; nothing sweeps them. A dispute never holds a cycle up: what comes of it is an adjustment.
 
-use super::action::{Action, Adjustment, OriginalReference, Party};
+use super::action::{Adjustment, OriginalReference, Party};
+use super::adjustment::Basis;
+use super::case::{ESCALABLE, Evidence, check_more_evidence, in_time, may_escalate};
 use super::fact::Actor;
 use super::refusal::{FinanceRefusal, ensure, named};
 use super::trail::Step;
-use super::{Finance, check_actor, check_number, check_text};
+use super::{Finance, check_actor, check_number};
 use crate::global::Global;
 use crate::ids::{DisputeNo, Instant, MerchantIx, ProposalNo};
 use crate::message::Context;
 use crate::money::MAX_AMOUNT_MICROS;
 use serde::{Deserialize, Serialize};
-
-/// Most attachments of a dispute.
-pub const MAX_EVIDENCE: usize = 8;
 
 /// State of a dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,19 +45,16 @@ impl DisputeState {
             Self::Lapsed => "LAPSED",
         }
     }
-}
 
-/// An attachment; its content is kept beside the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Name, for people.
-    pub file_name: String,
-    /// Media type.
-    pub media_type: String,
-    /// SHA-256 of the content.
-    pub sha256: [u8; 32],
-    /// Size in bytes.
-    pub size: u64,
+    /// What is told of it at an instant: silence lapses.
+    pub(super) fn told(self, deadline: Option<Instant>, at: Instant) -> Self {
+        match self {
+            Self::Raised | Self::Rejected if deadline.is_some_and(|deadline| at >= deadline) => {
+                Self::Lapsed
+            }
+            state => state,
+        }
+    }
 }
 
 /// A dispute.
@@ -100,14 +96,7 @@ impl Dispute {
     /// Where it stands at an instant.
     #[must_use]
     pub fn state_at(&self, at: Instant) -> DisputeState {
-        match self.state {
-            DisputeState::Raised | DisputeState::Rejected
-                if self.deadline.is_some_and(|deadline| at >= deadline) =>
-            {
-                DisputeState::Lapsed
-            }
-            state => state,
-        }
+        self.state.told(self.deadline, at)
     }
 }
 
@@ -129,17 +118,6 @@ impl Finance {
     pub fn next_dispute(&self) -> DisputeNo {
         DisputeNo(self.disputes.len() as u32 + 1)
     }
-}
-
-/// Attachments within their number, with names and types within the bounds of a text.
-pub(crate) fn check_evidence(evidence: &[Evidence]) -> Result<(), FinanceRefusal> {
-    ensure(evidence.len() <= MAX_EVIDENCE, || {
-        FinanceRefusal::TooMuchEvidence
-    })?;
-    evidence.iter().try_for_each(|one| {
-        check_text(&one.file_name)?;
-        check_text(&one.media_type)
-    })
 }
 
 impl Global {
@@ -179,19 +157,7 @@ impl Global {
         })?;
         let closed_at = self.cycle(cycle).and_then(|totals| totals.closes_at);
         let deadline = self.limit(closed_at.unwrap_or(Instant::MIN), days);
-        in_time(ctx.decided_at, Some(deadline))
-    }
-
-    fn dispute_days(&self, merchant: MerchantIx, at: Instant) -> u32 {
-        self.contract(merchant, at)
-            .map_or(0, |(_, terms)| terms.dispute_days)
-    }
-
-    /// 00:00 of the date of `from` + days + 1, in the programme's zone: whole days.
-    fn limit(&self, from: Instant, days: u32) -> Instant {
-        self.programme(from)
-            .zone
-            .midnight_after_days(from, days + 1)
+        in_time(ctx.decided_at, Some(deadline), too_late)
     }
 
     pub(crate) fn raise(
@@ -258,7 +224,7 @@ impl Global {
         ensure(adjustment.dispute == Some(number), || {
             FinanceRefusal::AdjustmentUnfit("it must name the dispute that it answers")
         })?;
-        self.check_adjustment(adjustment, Some(number))
+        self.check_adjustment(adjustment, Some(Basis::Dispute(number)))
     }
 
     pub(crate) fn answer(
@@ -270,7 +236,7 @@ impl Global {
         ctx: &Context,
     ) {
         self.trace(&actor.holder, Step::DisputeAnswered(number), ctx);
-        let proposal = self.propose_remedy(adjustment, answer, actor, ctx);
+        let proposal = self.propose_remedy(adjustment.copied(), answer, actor, ctx);
         let at = ctx.decided_at;
         let merchant = self.finance.dispute(number).map(|d| d.merchant);
         let deadline = merchant.map(|m| self.limit(at, self.dispute_days(m, at)));
@@ -285,20 +251,6 @@ impl Global {
         }
     }
 
-    /// Accepting or upholding proposes the adjustment; another person approves it.
-    fn propose_remedy(
-        &mut self,
-        adjustment: Option<&Adjustment>,
-        reason: &str,
-        actor: &Actor,
-        ctx: &Context,
-    ) -> Option<ProposalNo> {
-        let action = Action::Adjustment(*adjustment?);
-        let number = self.finance.next_proposal();
-        self.propose(&action, reason, actor, ctx);
-        Some(number)
-    }
-
     /// A merchant escalates a rejection in time, or a dispute that nobody answered in time.
     pub(crate) fn check_escalation(
         &self,
@@ -308,23 +260,17 @@ impl Global {
     ) -> Result<(), FinanceRefusal> {
         let dispute = self.existing_dispute(number)?;
         let at = ctx.decided_at;
-        match (dispute.state, dispute.state_at(at)) {
-            (DisputeState::Rejected, DisputeState::Rejected)
-            | (DisputeState::Raised, DisputeState::Lapsed) => {}
-            (DisputeState::Rejected, DisputeState::Lapsed) => in_time(at, dispute.deadline)?,
-            _ => {
-                return Err(refused_state(
-                    dispute,
-                    at,
-                    "REJECTED, or RAISED without an answer in time",
-                ));
-            }
+        if !may_escalate(dispute.state, dispute.deadline, at) {
+            in_time(
+                at,
+                dispute
+                    .deadline
+                    .filter(|_| dispute.state == DisputeState::Rejected),
+                too_late,
+            )?;
+            return Err(refused_state(dispute, at, ESCALABLE));
         }
-        check_evidence(evidence)?;
-        ensure(
-            dispute.evidence.len() + evidence.len() <= MAX_EVIDENCE,
-            || FinanceRefusal::TooMuchEvidence,
-        )
+        check_more_evidence(&dispute.evidence, evidence)
     }
 
     pub(crate) fn escalate(
@@ -375,7 +321,7 @@ impl Global {
         ctx: &Context,
     ) {
         self.trace(&actor.holder, Step::DisputeRuled(number), ctx);
-        let proposal = self.propose_remedy(adjustment, ruling, actor, ctx);
+        let proposal = self.propose_remedy(adjustment.copied(), ruling, actor, ctx);
         if let Some(dispute) = self.dispute_mut(number) {
             dispute.state = DisputeState::Ruled;
             dispute.upheld = adjustment.is_some();
@@ -392,12 +338,9 @@ impl Global {
     }
 }
 
-fn in_time(at: Instant, deadline: Option<Instant>) -> Result<(), FinanceRefusal> {
-    match deadline.filter(|deadline| at >= *deadline) {
-        None => Ok(()),
-        Some(deadline) => Err(FinanceRefusal::DisputeTooLate {
-            deadline_micros: deadline.0,
-        }),
+fn too_late(deadline: Instant) -> FinanceRefusal {
+    FinanceRefusal::DisputeTooLate {
+        deadline_micros: deadline.0,
     }
 }
 

@@ -2,7 +2,8 @@
 //! applied again on restart; nothing about them is decided anywhere else.
 
 use super::action::{Action, Adjustment, OriginalReference};
-use super::dispute::Evidence;
+use super::case::Evidence;
+use super::query::QueryFact;
 use super::report::ReportFact;
 use crate::ids::{CycleNo, DisputeNo, ExceptionNo, MerchantIx, PaymentNo, ProposalNo};
 use serde::{Deserialize, Serialize};
@@ -129,4 +130,6 @@ pub enum FinanceFact {
         /// Who rules; not who rejected it.
         actor: Actor,
     },
+    /// A step of a query over a commission.
+    Query(QueryFact),
 }

@@ -1,4 +1,4 @@
-//! Finance: what is done with closed cycles, as a fold over facts. Propose, approve, pay, reconcile, carry forward, adjust, dispute.
+//! Finance: what is done with closed cycles, as a fold over facts. Propose, approve, pay, reconcile, carry forward, adjust, dispute, query.
 //!
 //! Owns every state machine behind a closed cycle and every journal that is not a message's: payments (1200 and 1100), adjustments (1100 and
 //! 4900), prepaid packs. Only [`Global::apply_finance`] changes it; a refused fact changes nothing. Money moves only by an approved proposal
@@ -28,11 +28,12 @@
 //! snapshot, so it is kept small: payments refer to terms instead of copying accounts (about 25 bytes each), bank entries stay in the log (a
 //! report keeps its header, the numbers of the payments that it speaks of, and its matches until they are posted). It grows, like cycles and
 //! contract versions, with what finance does: per settled cycle one position per merchant and its payments; per proposal, report, exception,
-//! dispute and step of the trail one record. A thousand merchants in monthly cycles make about 1 MB a year.
+//! dispute, query and step of the trail one record. A thousand merchants in monthly cycles make about 1 MB a year.
 
 mod action;
 mod adjustment;
 mod carry;
+mod case;
 mod default;
 mod dispute;
 mod exception;
@@ -42,6 +43,7 @@ mod payment;
 mod plan;
 mod preview;
 mod proposal;
+mod query;
 mod reconciliation;
 mod refusal;
 mod report;
@@ -55,8 +57,9 @@ pub use action::{
 };
 pub use adjustment::adjustment_journal;
 pub use carry::{CarryCause, CarryMove, HeldBack};
+pub use case::{Evidence, MAX_EVIDENCE};
 pub use default::{DefaultRecord, Waterfall, prepaid_journal};
-pub use dispute::{Dispute, DisputeState, Evidence, MAX_EVIDENCE};
+pub use dispute::{Dispute, DisputeState};
 pub use exception::{Exception, ExceptionState, FieldDifference};
 pub use fact::{Actor, FinanceFact};
 pub use payment::{
@@ -68,6 +71,9 @@ pub use preview::{
     preview_settlement,
 };
 pub use proposal::{Decision as ProposalDecision, Proposal, ProposalState};
+pub use query::{
+    NewQuery, Query, QueryFact, QueryParty, QueryRefusal, QueryRemedy, QueryState, QuerySubject,
+};
 pub use refusal::{FinanceRefusal, ReportFault};
 pub use report::{
     BankEntry, BankMatch, BankReport, BankReportFormat, BankStatus, NewException, ReportFact,
@@ -112,6 +118,7 @@ pub struct Finance {
     reports: Vec<BankReport>,
     exceptions: Vec<Exception>,
     disputes: Vec<Dispute>,
+    queries: Vec<Query>,
     defaults: Vec<DefaultRecord>,
     trail: Vec<TrailEntry>,
 }
@@ -167,7 +174,7 @@ impl Global {
                 evidence,
             } => {
                 check_words(text)?;
-                dispute::check_evidence(evidence)?;
+                case::check_evidence(evidence)?;
                 self.check_dispute(*dispute, *merchant, original, *claimed_micros, ctx)
             }
             FinanceFact::DisputeAnswered {
@@ -196,6 +203,7 @@ impl Global {
                 check_step(ruling, actor)?;
                 self.check_ruling(*dispute, adjustment.as_ref(), actor, ctx)
             }
+            FinanceFact::Query(fact) => self.check_query_fact(fact, ctx),
         }
     }
 
@@ -290,6 +298,7 @@ impl Global {
                 ruling,
                 actor,
             } => self.rule(*dispute, adjustment.as_ref(), ruling, actor, ctx),
+            FinanceFact::Query(fact) => self.apply_query_fact(fact, ctx),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::action::Party;
 use super::payment::PaymentState;
+use super::query::QueryRefusal;
 use crate::cycle::CycleState;
 use crate::ids::{CycleNo, DisputeNo, ExceptionNo, PaymentNo, ProposalNo, ReportNo};
 use thiserror::Error;
@@ -237,8 +238,11 @@ pub enum FinanceRefusal {
         deadline_micros: i64,
     },
     /// Too many attachments.
-    #[error("a dispute has at most {} attachments", super::dispute::MAX_EVIDENCE)]
+    #[error("a dispute or a query has at most {} attachments", super::MAX_EVIDENCE)]
     TooMuchEvidence,
+    /// Of a query.
+    #[error(transparent)]
+    Query(#[from] QueryRefusal),
 }
 
 /// What is wrong with a bank report, or with a match.
@@ -349,6 +353,7 @@ impl FinanceRefusal {
             Self::DisputesExcluded(_) => "DISPUTES_EXCLUDED",
             Self::DisputeTooLate { .. } => "DISPUTE_TOO_LATE",
             Self::TooMuchEvidence => "TOO_MUCH_EVIDENCE",
+            Self::Query(refusal) => refusal.code(),
         }
     }
 }

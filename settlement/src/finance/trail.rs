@@ -3,7 +3,9 @@
 use super::Finance;
 use super::action::Action;
 use crate::global::Global;
-use crate::ids::{CycleNo, DisputeNo, ExceptionNo, Instant, PaymentNo, ProposalNo, ReportNo};
+use crate::ids::{
+    CycleNo, DisputeNo, ExceptionNo, Instant, PaymentNo, ProposalNo, QueryNo, ReportNo,
+};
 use crate::message::Context;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,14 @@ pub enum Step {
     DisputeEscalated(DisputeNo),
     /// A dispute was ruled.
     DisputeRuled(DisputeNo),
+    /// A query was raised.
+    QueryRaised(QueryNo),
+    /// A query was answered.
+    QueryAnswered(QueryNo),
+    /// A query was escalated.
+    QueryEscalated(QueryNo),
+    /// A query was ruled.
+    QueryRuled(QueryNo),
 }
 
 /// A step, with who and when.
@@ -124,6 +134,11 @@ impl Finance {
             | Step::DisputeRuled(number) => self
                 .dispute(*number)
                 .is_some_and(|dispute| dispute.original.cycle == Some(cycle)),
+            // A query is about no cycle.
+            Step::QueryRaised(_)
+            | Step::QueryAnswered(_)
+            | Step::QueryEscalated(_)
+            | Step::QueryRuled(_) => false,
         }
     }
 
@@ -152,7 +167,11 @@ impl Finance {
             | Step::DisputeRaised(_)
             | Step::DisputeAnswered(_)
             | Step::DisputeEscalated(_)
-            | Step::DisputeRuled(_) => false,
+            | Step::DisputeRuled(_)
+            | Step::QueryRaised(_)
+            | Step::QueryAnswered(_)
+            | Step::QueryEscalated(_)
+            | Step::QueryRuled(_) => false,
         }
     }
 
@@ -207,6 +226,10 @@ impl Finance {
             | Step::DisputeAnswered(number)
             | Step::DisputeEscalated(number)
             | Step::DisputeRuled(number) => format!("dispute {number}"),
+            Step::QueryRaised(number)
+            | Step::QueryAnswered(number)
+            | Step::QueryEscalated(number)
+            | Step::QueryRuled(number) => format!("query {number}"),
         }
     }
 }
@@ -229,6 +252,10 @@ impl Step {
             Self::DisputeAnswered(_) => "DISPUTE_ANSWERED",
             Self::DisputeEscalated(_) => "DISPUTE_ESCALATED",
             Self::DisputeRuled(_) => "DISPUTE_RULED",
+            Self::QueryRaised(_) => "QUERY_RAISED",
+            Self::QueryAnswered(_) => "QUERY_ANSWERED",
+            Self::QueryEscalated(_) => "QUERY_ESCALATED",
+            Self::QueryRuled(_) => "QUERY_RULED",
         }
     }
 
@@ -248,7 +275,11 @@ impl Step {
             | Self::DisputeRaised(_)
             | Self::DisputeAnswered(_)
             | Self::DisputeEscalated(_)
-            | Self::DisputeRuled(_) => None,
+            | Self::DisputeRuled(_)
+            | Self::QueryRaised(_)
+            | Self::QueryAnswered(_)
+            | Self::QueryEscalated(_)
+            | Self::QueryRuled(_) => None,
         }
     }
 }

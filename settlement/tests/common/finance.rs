@@ -247,6 +247,7 @@ impl World {
             original: OriginalReference::default(),
             dispute: None,
             exception: None,
+            query: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod golden;
 mod history;
 mod plan;
 mod properties;
+mod queries;
 mod refusals;
 mod risk;
 mod states;

@@ -14,7 +14,7 @@ pub mod show;
 
 use hansa_settlement::{
     Global, Instant, MerchantIx,
-    finance::{FinanceRefusal, Party},
+    finance::{FinanceRefusal, Party, QueryRefusal},
 };
 use tonic::Code;
 
@@ -108,6 +108,14 @@ fn status_of(refusal: &FinanceRefusal) -> Code {
         | R::DisputeState { .. }
         | R::DisputesExcluded(_)
         | R::DisputeTooLate { .. } => Code::FailedPrecondition,
+        R::Query(refusal) => match refusal {
+            QueryRefusal::Unfit(_) => Code::InvalidArgument,
+            QueryRefusal::NotFound(_) => Code::NotFound,
+            QueryRefusal::State { .. }
+            | QueryRefusal::Excluded(_)
+            | QueryRefusal::TooLate { .. }
+            | QueryRefusal::Open(_) => Code::FailedPrecondition,
+        },
     }
 }
 

@@ -1,13 +1,15 @@
 //! Reading: actions and facts of the contract as the ledger has them. Every broken field is told at once.
 
+mod query;
+
 use chrono::NaiveDate;
 use hansa_proto::v1::{self, action::Action as A, fact::Fact as F};
 use hansa_settlement::{
-    DisputeNo, ExceptionNo, Global, LineKind, MerchantIx, PaymentNo, ProposalNo, ReportNo,
+    DisputeNo, ExceptionNo, Global, LineKind, MerchantIx, PaymentNo, ProposalNo, QueryNo, ReportNo,
     finance::{
         Action, Actor, Adjustment, AdjustmentReason, BankEntry, BankMatch, BankReportFormat,
         BankStatus, Evidence, FieldDifference, FinanceFact, Holdback, NettingMethod, NewException,
-        OriginalReference, Party, PaymentState, ReportFact, SettleCycle,
+        OriginalReference, Party, PaymentState, QueryFact, ReportFact, SettleCycle,
     },
 };
 
@@ -190,6 +192,7 @@ impl<'a> Reader<'a> {
             dispute: (wire.dispute_number != 0).then(|| DisputeNo(number(wire.dispute_number))),
             exception: (wire.exception_number != 0)
                 .then(|| ExceptionNo(number(wire.exception_number))),
+            query: (wire.query_number != 0).then(|| QueryNo(number(wire.query_number))),
         }
     }
 
@@ -305,6 +308,9 @@ impl<'a> Reader<'a> {
                 ruling: ruled.ruling.clone(),
                 actor: Actor::new(&ruled.holder),
             },
+            F::QueryRaised(_) | F::QueryAnswered(_) | F::QueryEscalated(_) | F::QueryRuled(_) => {
+                FinanceFact::Query(self.query_fact(fact)?)
+            }
             F::CommissionsDecided(_)
             | F::FraudRun(_)
             | F::FraudDecided(_)
@@ -343,13 +349,27 @@ pub fn finance_fact(
     let read = reader.fact(fact);
     let Reader { fields, .. } = reader;
     let read = fields.finish(read)?;
-    if let Some(FinanceFact::DisputeEscalated { dispute, .. }) = &read {
-        // An escalation names no merchant: it is whoever speaks.
-        let owner = global.finance().dispute(*dispute).map(|d| d.merchant.0);
-        let speaks = authority::merchant_of(actor).and_then(|slug| registry.merchant(slug));
-        if owner.is_none() || owner != speaks {
-            return Err(HubError::not_found(format!("dispute {dispute}")));
+    // A step that names no merchant is that of whoever speaks.
+    let speaks = authority::merchant_of(actor).and_then(|slug| registry.merchant(slug));
+    let owned = |owner: Option<MerchantIx>, what: String| match owner {
+        Some(owner) if Some(owner.0) == speaks => Ok(()),
+        Some(_) | None => Err(HubError::not_found(what)),
+    };
+    let finance = global.finance();
+    match &read {
+        Some(FinanceFact::DisputeEscalated { dispute, .. }) => {
+            let owner = finance.dispute(*dispute).map(|dispute| dispute.merchant);
+            owned(owner, format!("dispute {dispute}"))?;
         }
+        Some(FinanceFact::Query(QueryFact::Answered { query, .. })) => {
+            let owner = finance.query(*query).map(|query| query.raised.merchant);
+            owned(owner, format!("query {query}"))?;
+        }
+        Some(FinanceFact::Query(QueryFact::Escalated { query, .. })) => {
+            let owner = finance.query(*query).map(|query| query.raised.affiliate);
+            owned(owner, format!("query {query}"))?;
+        }
+        _ => {}
     }
     Ok(read)
 }
@@ -430,6 +450,7 @@ fn adjustment_reason(wire: v1::AdjustmentReason) -> Option<AdjustmentReason> {
         W::CompromisedKey => AdjustmentReason::CompromisedKey,
         W::Goodwill => AdjustmentReason::Goodwill,
         W::DefaultLoss => AdjustmentReason::DefaultLoss,
+        W::CommissionQuery => AdjustmentReason::CommissionQuery,
     })
 }
 

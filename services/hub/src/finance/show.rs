@@ -4,10 +4,10 @@ use hansa_proto::v1::{self, action::Action as A};
 use hansa_settlement::{
     CycleNo, Global, Instant, PaymentNo,
     finance::{
-        Action, Adjustment, AdjustmentReason, Dispute, DisputeState, Exception, ExceptionState,
-        Finance, NettingComparison, NettingMethod, OriginalReference, PaymentInstruction,
-        PaymentState, PlannedPayment, Preview, PreviewPosition, Proposal, ProposalState, RiskLine,
-        SettleCycle, Step, TrailEntry,
+        Action, Adjustment, AdjustmentReason, Dispute, DisputeState, Evidence, Exception,
+        ExceptionState, Finance, NettingComparison, NettingMethod, OriginalReference,
+        PaymentInstruction, PaymentState, PlannedPayment, Preview, PreviewPosition, Proposal,
+        ProposalState, RiskLine, SettleCycle, Step, TrailEntry,
     },
 };
 
@@ -115,6 +115,7 @@ fn adjustment(registry: &Registry, adjustment: &Adjustment) -> v1::Adjustment {
             .then(|| original(&adjustment.original)),
         dispute_number: adjustment.dispute.map_or(0, |number| number.0.into()),
         exception_number: adjustment.exception.map_or(0, |number| number.0.into()),
+        query_number: adjustment.query.map_or(0, |number| number.0.into()),
     }
 }
 
@@ -289,6 +290,18 @@ pub fn exception(exception: &Exception) -> v1::ReconciliationException {
     }
 }
 
+/// Attachments, without content.
+pub fn evidence(evidence: &[Evidence]) -> Vec<v1::Evidence> {
+    let show = |evidence: &Evidence| v1::Evidence {
+        file_name: evidence.file_name.clone(),
+        media_type: evidence.media_type.clone(),
+        sha256: evidence.sha256.to_vec(),
+        size: evidence.size,
+        content: Vec::new(),
+    };
+    evidence.iter().map(show).collect()
+}
+
 /// A dispute as it stands at an instant, microseconds.
 pub fn dispute(registry: &Registry, dispute: &Dispute, now: i64) -> v1::Dispute {
     v1::Dispute {
@@ -297,17 +310,7 @@ pub fn dispute(registry: &Registry, dispute: &Dispute, now: i64) -> v1::Dispute 
         original: Some(original(&dispute.original)),
         claimed_micros: dispute.claimed_micros,
         text: dispute.text.clone(),
-        evidence: dispute
-            .evidence
-            .iter()
-            .map(|evidence| v1::Evidence {
-                file_name: evidence.file_name.clone(),
-                media_type: evidence.media_type.clone(),
-                sha256: evidence.sha256.to_vec(),
-                size: evidence.size,
-                content: Vec::new(),
-            })
-            .collect(),
+        evidence: evidence(&dispute.evidence),
         state: dispute_state(dispute.state_at(Instant(now))).into(),
         deadline: dispute.deadline.map(|at| timestamp(at.0)),
         answer: dispute.answer.clone(),
@@ -409,5 +412,6 @@ fn adjustment_reason(reason: AdjustmentReason) -> v1::AdjustmentReason {
         AdjustmentReason::CompromisedKey => v1::AdjustmentReason::CompromisedKey,
         AdjustmentReason::Goodwill => v1::AdjustmentReason::Goodwill,
         AdjustmentReason::DefaultLoss => v1::AdjustmentReason::DefaultLoss,
+        AdjustmentReason::CommissionQuery => v1::AdjustmentReason::CommissionQuery,
     }
 }

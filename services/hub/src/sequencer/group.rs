@@ -134,10 +134,11 @@ impl<'a> Deciding<'a> {
             Job::Batch { batch, reply, .. } => self.batch(batch, reply),
             Job::Facts {
                 actor,
+                accounts,
                 build,
                 evidence,
                 reply,
-            } => self.facts_job(actor, build, evidence, reply),
+            } => self.facts_job(actor, &accounts, build, evidence, reply),
             Job::Commissions {
                 actor,
                 before,
@@ -391,10 +392,13 @@ impl<'a> Deciding<'a> {
     fn facts_job(
         &mut self,
         actor: String,
+        accounts: &[u64],
         build: super::BuildFacts,
         evidence: Vec<EvidenceRow>,
         reply: Reply<Option<u64>>,
     ) -> Result<(), HubError> {
+        let accounts = accounts.iter().map(|number| self.state.member(*number));
+        let accounts: Vec<Member> = accounts.collect::<Result<_, _>>()?;
         let view = View {
             global: &self.state.global,
             registry: &self.state.registry,
@@ -407,7 +411,7 @@ impl<'a> Deciding<'a> {
             duplicate_key_restarts: 0,
             epoch: self.state.epoch,
         };
-        let facts = match build(&view) {
+        let facts = match build(&view, &accounts) {
             Ok(facts) => facts,
             Err(refusal) => {
                 self.refuse(reply, refusal);

@@ -98,8 +98,10 @@ pub struct ConversionsView {
     pub now: i64,
 }
 
-/// Makes facts out of the state, or refuses. No facts means that nothing is to change.
-pub type BuildFacts = Box<dyn FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send>;
+/// Makes facts out of the state and of the conversions' accounts that were asked for, in their order, or refuses. No facts means that
+/// nothing is to change.
+pub type BuildFacts =
+    Box<dyn FnOnce(&View<'_>, &[Member]) -> Result<Vec<v1::Fact>, HubError> + Send>;
 
 /// Work for the sequencer.
 pub enum Job {
@@ -116,6 +118,8 @@ pub enum Job {
     Facts {
         /// Who asks.
         actor: String,
+        /// Conversions' accounts that the facts are about, by their numbers.
+        accounts: Vec<u64>,
         /// Makes the facts from the state at its turn.
         build: BuildFacts,
         /// What the facts name by its digest; kept in the same commit.

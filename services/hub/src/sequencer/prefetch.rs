@@ -112,7 +112,7 @@ impl Wanted {
                         wanted.account(state, MemberId::of_conversion(pos).0);
                     }
                 }
-                Job::ReadConversions { accounts, .. } => {
+                Job::ReadConversions { accounts, .. } | Job::Facts { accounts, .. } => {
                     for &account in accounts.iter() {
                         wanted.account(state, account);
                     }
@@ -120,10 +120,7 @@ impl Wanted {
                 Job::Enrol {
                     merchant, aliases, ..
                 } => wanted.aliases.push((*merchant, aliases.clone())),
-                Job::Facts { .. }
-                | Job::Read(_)
-                | Job::SetClock { .. }
-                | Job::CloseCycle { .. } => {}
+                Job::Read(_) | Job::SetClock { .. } | Job::CloseCycle { .. } => {}
             }
         }
         wanted.ids.sort_unstable();

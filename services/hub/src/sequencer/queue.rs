@@ -17,6 +17,7 @@ use crate::{
     intake::PreparedBatch,
 };
 use hansa_proto::v1;
+use hansa_settlement::Member;
 use hansa_store::EvidenceRow;
 
 /// The time between two restarts of the sequencer.
@@ -139,18 +140,22 @@ impl Sequencer {
         actor: String,
         build: impl FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
     ) -> Result<Option<u64>, HubError> {
-        self.facts_with(actor, Vec::new(), build).await
+        self.facts_about(actor, Vec::new(), Vec::new(), |view, _| build(view))
+            .await
     }
 
-    /// Appends facts, and keeps the evidence that they name.
-    pub async fn facts_with(
+    /// Appends facts, and keeps the evidence that they name. Of those about conversions `build` gets the accounts, in the order asked for,
+    /// those of whom nothing is known empty.
+    pub async fn facts_about(
         &self,
         actor: String,
         evidence: Vec<EvidenceRow>,
-        build: impl FnOnce(&View<'_>) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
+        accounts: Vec<u64>,
+        build: impl FnOnce(&View<'_>, &[Member]) -> Result<Vec<v1::Fact>, HubError> + Send + 'static,
     ) -> Result<Option<u64>, HubError> {
         self.ask(|reply| Job::Facts {
             actor,
+            accounts,
             build: Box::new(build),
             evidence,
             reply,

@@ -20,7 +20,11 @@ const MAX_PAGE: i32 = 200;
 const MAX_NOTE: usize = 1_000;
 
 /// A name that the manager's own book has; any for other operators.
-fn in_book(caller: &Caller, view: &View<'_>, participant: MerchantIx) -> Result<(), HubError> {
+pub(super) fn in_book(
+    caller: &Caller,
+    view: &View<'_>,
+    participant: MerchantIx,
+) -> Result<(), HubError> {
     let Some(manager) = caller.book() else {
         return Ok(());
     };
@@ -165,5 +169,67 @@ impl AffiliateService for Api {
         ok(v1::GetCommissionStatementResponse {
             document: Some(document.await?),
         })
+    }
+
+    async fn raise_query(
+        &self,
+        request: Request<v1::RaiseQueryRequest>,
+    ) -> Answer<v1::RaiseQueryResponse> {
+        let caller = self.caller(&request)?;
+        let query = Some(self.query_raised(&caller, request.into_inner()).await?);
+        ok(v1::RaiseQueryResponse { query })
+    }
+
+    async fn answer_query(
+        &self,
+        request: Request<v1::AnswerQueryRequest>,
+    ) -> Answer<v1::AnswerQueryResponse> {
+        let caller = self.caller(&request)?;
+        let query = Some(self.query_answered(&caller, request.into_inner()).await?);
+        ok(v1::AnswerQueryResponse { query })
+    }
+
+    async fn escalate_query(
+        &self,
+        request: Request<v1::EscalateQueryRequest>,
+    ) -> Answer<v1::EscalateQueryResponse> {
+        let caller = self.caller(&request)?;
+        let query = Some(self.query_escalated(&caller, request.into_inner()).await?);
+        ok(v1::EscalateQueryResponse { query })
+    }
+
+    async fn rule_query(
+        &self,
+        request: Request<v1::RuleQueryRequest>,
+    ) -> Answer<v1::RuleQueryResponse> {
+        let caller = self.caller(&request)?;
+        let query = Some(self.query_ruled(&caller, request.into_inner()).await?);
+        ok(v1::RuleQueryResponse { query })
+    }
+
+    async fn get_query(
+        &self,
+        request: Request<v1::GetQueryRequest>,
+    ) -> Answer<v1::GetQueryResponse> {
+        let caller = self.any_caller(&request)?;
+        let query = Some(self.query_seen(caller, request.into_inner()).await?);
+        ok(v1::GetQueryResponse { query })
+    }
+
+    async fn list_queries(
+        &self,
+        request: Request<v1::ListQueriesRequest>,
+    ) -> Answer<v1::ListQueriesResponse> {
+        let caller = self.any_caller(&request)?;
+        ok(self.queries_seen(caller, request.into_inner()).await?)
+    }
+
+    async fn get_query_evidence(
+        &self,
+        request: Request<v1::GetQueryEvidenceRequest>,
+    ) -> Answer<v1::GetQueryEvidenceResponse> {
+        let caller = self.any_caller(&request)?;
+        let evidence = Some(self.query_evidence(caller, request.into_inner()).await?);
+        ok(v1::GetQueryEvidenceResponse { evidence })
     }
 }

@@ -31,7 +31,7 @@ fn number(wire: u64) -> DisputeNo {
 }
 
 /// Attachments as the log names them, and their contents.
-fn attachments(
+pub(super) fn attachments(
     evidence: Vec<v1::Evidence>,
 ) -> Result<(Vec<v1::Evidence>, Vec<EvidenceRow>), HubError> {
     if evidence.len() > MAX_EVIDENCE {
@@ -74,6 +74,28 @@ fn attachments(
 }
 
 impl Api {
+    /// One of the attachments that the log names, with its content.
+    pub(super) async fn attachment(
+        &self,
+        named: Vec<v1::Evidence>,
+        sha256: &[u8],
+    ) -> Result<v1::Evidence, HubError> {
+        let Ok(digest) = <[u8; 32]>::try_from(sha256) else {
+            let text = "32 bytes of SHA-256";
+            return Err(HubError::field("sha256", "SHA256", text));
+        };
+        let mut named = named.into_iter();
+        let named = named.find(|evidence| evidence.sha256 == sha256);
+        let named = named.ok_or_else(|| HubError::not_found("the attachment"))?;
+        let content = self.0.store.evidence(&digest).await?;
+        // The commit that named it kept it.
+        let content = content.ok_or_else(|| HubError::internal("an attachment is missing"))?;
+        Ok(v1::Evidence {
+            content: content.to_vec(),
+            ..named
+        })
+    }
+
     async fn dispute(&self, number: DisputeNo) -> Result<v1::Dispute, HubError> {
         self.read(move |view| {
             let found = view.global.finance().dispute(number);
@@ -114,6 +136,7 @@ fn remedy(
         original: shown.original,
         dispute_number: shown.dispute_number,
         exception_number: 0,
+        query_number: 0,
     }
 }
 
@@ -313,29 +336,13 @@ impl DisputeService for Api {
         let caller = self.caller(&request)?;
         let request = request.into_inner();
         let dispute = number(request.dispute_number);
-        let missing = || HubError::not_found("the attachment");
-        let Ok(sha256) = <[u8; 32]>::try_from(request.sha256.as_slice()) else {
-            let text = "32 bytes of SHA-256";
-            return Err(HubError::field("sha256", "SHA256", text).into());
-        };
         let named = self
             .read(move |view| {
-                let found = show::dispute(view.registry, own(view, &caller, dispute)?, view.now);
-                let mut evidence = found.evidence.into_iter();
-                evidence
-                    .find(|evidence| evidence.sha256 == sha256)
-                    .ok_or_else(missing)
+                let found = own(view, &caller, dispute)?;
+                Ok(show::evidence(&found.evidence))
             })
             .await?;
-        let content = self.0.store.evidence(&sha256).await;
-        let content = content.map_err(HubError::from)?;
-        // The commit that named it kept it.
-        let content = content.ok_or_else(|| HubError::internal("an attachment is missing"))?;
-        ok(v1::GetEvidenceResponse {
-            evidence: Some(v1::Evidence {
-                content: content.to_vec(),
-                ..named
-            }),
-        })
+        let evidence = Some(self.attachment(named, &request.sha256).await?);
+        ok(v1::GetEvidenceResponse { evidence })
     }
 }

@@ -11,6 +11,7 @@ pub mod fraud;
 pub mod log;
 pub mod members;
 pub mod page;
+mod queries;
 pub mod report;
 pub mod touches;
 

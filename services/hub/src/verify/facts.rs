@@ -97,7 +97,11 @@ impl Fold {
                     | F::DisputeRaised(_)
                     | F::DisputeAnswered(_)
                     | F::DisputeEscalated(_)
-                    | F::DisputeRuled(_),
+                    | F::DisputeRuled(_)
+                    | F::QueryRaised(_)
+                    | F::QueryAnswered(_)
+                    | F::QueryEscalated(_)
+                    | F::QueryRuled(_),
                 ) => {}
             }
             let (global, registry) = (&mut self.global, &mut self.registry);

@@ -42,6 +42,8 @@ pub(super) fn attachments(written: &v1::Facts) -> impl Iterator<Item = &v1::Evid
     written.facts.iter().flat_map(|fact| match &fact.fact {
         Some(F::DisputeRaised(raised)) => raised.evidence.as_slice(),
         Some(F::DisputeEscalated(escalated)) => escalated.evidence.as_slice(),
+        Some(F::QueryRaised(raised)) => raised.evidence.as_slice(),
+        Some(F::QueryEscalated(escalated)) => escalated.evidence.as_slice(),
         _ => &[],
     })
 }

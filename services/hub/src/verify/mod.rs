@@ -10,6 +10,7 @@
 //! - `fold`, `facts`: signatures, decisions, facts
 //! - `placed`: which cycle each message is in, by the cuts alone
 //! - `finance`: payment files and attachments
+//! - `queries`: what queries say of conversions
 //! - `derive`: the documents of a cycle, byte for byte
 //! - `members`: all members, and the stored projection beside them
 //! - [`receipt`]: one receipt, without the log
@@ -24,6 +25,7 @@ mod finance;
 mod fold;
 mod members;
 mod placed;
+mod queries;
 pub mod receipt;
 mod report;
 mod source;
@@ -173,6 +175,9 @@ impl Verification {
                 let entry = self.source.first_entry(seq).await?;
                 self.firsts.insert(seq, Arc::new(entry));
             }
+        }
+        if let Opened::Facts(written) = opened {
+            self.compare_queries(item, written).await?;
         }
         self.fold.decide(item, opened, &self.firsts)?;
         self.firsts.trim();

@@ -128,15 +128,19 @@ impl Source {
         }
     }
 
-    /// The entry that first decided a message which was sent again.
-    pub(super) async fn first_entry(&self, seq: u64) -> Result<FirstEntry, Failure> {
+    /// An entry that was read before.
+    pub(super) async fn entry(&self, seq: u64) -> Result<Item, Failure> {
         let page = match self {
             Self::Store(store) => store.entry(seq).await?.map(Item::from),
             Self::Hub(_) => self.page(seq).await?.into_iter().next(),
         };
-        let item = page
-            .filter(|item| item.seq == seq)
-            .with_context(|| format!("entry {seq} is gone"))?;
+        let item = page.filter(|item| item.seq == seq);
+        Ok(item.with_context(|| format!("entry {seq} is gone"))?)
+    }
+
+    /// The entry that first decided a message which was sent again.
+    pub(super) async fn first_entry(&self, seq: u64) -> Result<FirstEntry, Failure> {
+        let item = self.entry(seq).await?;
         let envelope = item
             .envelope
             .with_context(|| format!("the envelope of entry {seq} does not decode any more"))?;

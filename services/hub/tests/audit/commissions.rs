@@ -15,14 +15,14 @@ use super::{
     traffic::AFFILIATES,
 };
 
-const HOUR: i64 = DAY / 24;
+pub(super) const HOUR: i64 = DAY / 24;
 /// Both affiliates, by their numbers in the log.
-const P: u32 = 1;
-const Q: u32 = 2;
+pub(super) const P: u32 = 1;
+pub(super) const Q: u32 = 2;
 
 /// A shop that affiliates bring customers; cycles by hand, five per cent for p, eight for q, which is of the golden tier.
-struct Play {
-    forge: Forge,
+pub(super) struct Play {
+    pub(super) forge: Forge,
     next_id: u64,
 }
 
@@ -41,7 +41,7 @@ fn row(tier: &str, share_bps: u32) -> v1::CommissionRate {
     }
 }
 
-fn terms(locking: v1::LockingMethod) -> v1::CommissionTerms {
+pub(super) fn terms(locking: v1::LockingMethod) -> v1::CommissionTerms {
     v1::CommissionTerms {
         effective_time: Some(timestamp(NOW - 90 * DAY)),
         click_window_seconds: 10 * 86_400,
@@ -57,7 +57,7 @@ fn terms(locking: v1::LockingMethod) -> v1::CommissionTerms {
     }
 }
 
-fn click(affiliate: u32, at: i64) -> TouchId {
+pub(super) fn click(affiliate: u32, at: i64) -> TouchId {
     TouchId {
         kind: TouchKind::Click,
         flags: TouchFlags::NONE,
@@ -91,7 +91,7 @@ fn affiliate(slug: &str, state: v1::MerchantState) -> v1::Merchant {
 }
 
 impl Play {
-    fn new(terms: v1::CommissionTerms) -> Self {
+    pub(super) fn new(terms: v1::CommissionTerms) -> Self {
         let mut forge = Forge::new(NOW);
         let programme = programme(v1::NegativeBalancePolicy::Debt);
         forge.fact(v1::fact::Fact::Programme(programme)).unwrap();
@@ -106,6 +106,7 @@ impl Play {
                 funding_mode: v1::FundingMode::Issue.into(),
                 earn_rate: "1".into(),
                 effective_time: Some(timestamp(NOW - 90 * DAY)),
+                dispute_days: 14,
                 ..v1::Contract::default()
             }),
             commission_terms: Some(terms),
@@ -120,7 +121,7 @@ impl Play {
         Self { forge, next_id: 0 }
     }
 
-    fn say(&mut self, body: B) -> (Vec<u8>, v1::Outcome) {
+    pub(super) fn say(&mut self, body: B) -> (Vec<u8>, v1::Outcome) {
         self.next_id += 1;
         let mut id = vec![8; 16];
         id[..8].copy_from_slice(&self.next_id.to_be_bytes());
@@ -139,7 +140,7 @@ impl Play {
         (id, self.forge.batch("shop", &[message]).remove(0))
     }
 
-    fn conversion(&self, order: &str, clicks: &[TouchId]) -> v1::Conversion {
+    pub(super) fn conversion(&self, order: &str, clicks: &[TouchId]) -> v1::Conversion {
         v1::Conversion {
             amount: Some(eur(100_000_000)),
             order_reference: order.into(),
@@ -148,7 +149,7 @@ impl Play {
         }
     }
 
-    fn converts(&mut self, order: &str, clicks: &[TouchId]) -> Vec<u8> {
+    pub(super) fn converts(&mut self, order: &str, clicks: &[TouchId]) -> Vec<u8> {
         let said = self.conversion(order, clicks);
         let (id, outcome) = self.say(B::Conversion(said));
         assert_eq!(outcome.code(), ResultCode::Accepted);
@@ -169,7 +170,7 @@ impl Play {
         self.say(B::ConversionReturn(said)).1
     }
 
-    fn decides(&mut self, of: &[u8], decision: Decision) -> Result<(), String> {
+    pub(super) fn decides(&mut self, of: &[u8], decision: Decision) -> Result<(), String> {
         let place = self.forge.place("shop", of).unwrap();
         self.forge.review(vec![v1::CommissionDecision {
             leaf_index: place.seq(),
@@ -178,18 +179,18 @@ impl Play {
         }])
     }
 
-    fn wait(&mut self, micros: i64) {
+    pub(super) fn wait(&mut self, micros: i64) {
         self.forge.wait_until(self.forge.now + micros);
     }
 
     /// Closes the open cycle.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.forge.cut().unwrap();
         self.forge.sweep(None);
     }
 
     /// The totals of closed cycles, on which auditor and fold agree however often the auditor is saved.
-    fn totals(&self) -> Vec<CycleTotals> {
+    pub(super) fn totals(&self) -> Vec<CycleTotals> {
         let mut last = Vec::new();
         for every in [1_000, 3, 1] {
             let audited = audit(&self.forge.entries, every);
@@ -204,7 +205,7 @@ impl Play {
 }
 
 /// Lines of a cycle as (merchant, kind, with, micros).
-fn lines(totals: &CycleTotals) -> Vec<(&str, &str, &str, i128)> {
+pub(super) fn lines(totals: &CycleTotals) -> Vec<(&str, &str, &str, i128)> {
     let lines = totals.lines.iter();
     lines
         .map(|(key, line)| {

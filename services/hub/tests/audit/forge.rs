@@ -139,7 +139,8 @@ impl Forge {
         self.fact_of(fact, "operator:test")
     }
 
-    fn fact_of(&mut self, fact: v1::fact::Fact, actor: &str) -> Result<(), String> {
+    /// The same for somebody else than the operator.
+    pub(crate) fn fact_of(&mut self, fact: v1::fact::Fact, actor: &str) -> Result<(), String> {
         let fact = v1::Fact { fact: Some(fact) };
         // A refused fact may have been applied by half: the hub tries it on the side, too.
         let (mut global, mut registry) = (self.global.clone(), self.registry.clone());

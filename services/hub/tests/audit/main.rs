@@ -13,6 +13,7 @@ mod forge;
 mod golden;
 mod histories;
 mod over;
+mod queries;
 mod repetitions;
 mod rules;
 mod shop;

@@ -19,10 +19,10 @@ use super::{
 };
 
 /// A log that nobody touched, to be copied.
-pub(crate) struct Original {
+pub(crate) struct Original<T = Story> {
     folder: tempfile::TempDir,
     copies: u32,
-    pub(crate) story: Story,
+    pub(crate) story: T,
 }
 
 /// A copy, open for tampering.
@@ -42,9 +42,16 @@ pub(crate) struct Entry {
 
 impl Original {
     pub(crate) async fn new() -> Self {
+        Self::of(story::live).await
+    }
+}
+
+impl<T> Original<T> {
+    /// Of another history.
+    pub(crate) async fn of(live: impl AsyncFnOnce(&TestHub) -> T) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let hub = TestHub::start(folder.path());
-        let story = story::live(&hub).await;
+        let story = live(&hub).await;
         hub.stop();
         let original = Self {
             folder,

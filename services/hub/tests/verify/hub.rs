@@ -79,6 +79,10 @@ impl TestHub {
         }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

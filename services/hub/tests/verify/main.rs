@@ -10,5 +10,6 @@ mod copy;
 mod forged;
 mod honest;
 mod hub;
+mod queries;
 mod story;
 mod tampered;

@@ -56,7 +56,7 @@ impl Sender {
     }
 }
 
-fn merchant(slug: &str, contract: v1::Contract) -> v1::Merchant {
+pub(crate) fn merchant(slug: &str, contract: v1::Contract) -> v1::Merchant {
     v1::Merchant {
         merchant_id: slug.into(),
         display_name: slug.to_uppercase(),
@@ -67,7 +67,7 @@ fn merchant(slug: &str, contract: v1::Contract) -> v1::Merchant {
     }
 }
 
-fn alliance(now: i64) -> v1::Alliance {
+pub(crate) fn alliance(now: i64) -> v1::Alliance {
     let programme = v1::Programme {
         name: "Test".into(),
         currency_code: "EUR".into(),
@@ -115,7 +115,7 @@ fn alliance(now: i64) -> v1::Alliance {
     }
 }
 
-async fn register(operator: &Hub, slug: &str, key_id: &str) -> Arc<SigningKey> {
+pub(crate) async fn register(operator: &Hub, slug: &str, key_id: &str) -> Arc<SigningKey> {
     let key = SigningKey::generate().unwrap().with_key_id(key_id).unwrap();
     let request = v1::RegisterKeyRequest {
         key: Some(v1::Key {

@@ -48,6 +48,10 @@ pub const COMMISSION_REASONS: &[CommissionReasonText] = &[
         "A price, rate or fee was not that of the contract",
     ),
     reason("DISPUTE", "A dispute was accepted or ruled"),
+    reason(
+        "COMMISSION_QUERY",
+        "A query of yours was accepted or ruled for you",
+    ),
     reason("RECONCILIATION", "What a bank statement showed"),
     reason(
         "COMPROMISED_KEY",

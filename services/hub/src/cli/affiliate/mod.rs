@@ -1,6 +1,7 @@
-//! `hansa affiliate`: links of affiliates, and the touches that they bring.
+//! `hansa affiliate`: links of affiliates, the touches that they bring, and queries over their commissions.
 
 mod link;
+mod query;
 mod touches;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Command {
     /// Links to merchants: create, end, list.
     #[command(subcommand)]
     Link(link::Link),
+    /// Queries over commissions: raise, answer, escalate, rule, list, show.
+    Query(Box<query::Args>),
     /// Touches in the order of their time, or their numbers by day.
     Touches(touches::Args),
 }
@@ -31,6 +34,7 @@ enum Command {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Link(command) => link::run(command).await,
+        Command::Query(args) => query::run(*args).await,
         Command::Touches(args) => touches::run(&args).await,
     }?;
     Ok(ExitCode::SUCCESS)

@@ -1,10 +1,10 @@
-//! Attachments of disputes: files in, files out.
+//! Attachments of disputes and of queries: files in, files out.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
-use hansa_client::hub::Hub;
+use hansa_client::hub::{CallError, Hub};
 use hansa_proto::v1;
 use ring::digest::{SHA256, digest};
 use serde_json::json;
@@ -18,14 +18,15 @@ use crate::cli::{
 
 /// What is attached.
 #[derive(Debug, ClapArgs)]
-pub(super) struct Attached {
+pub(crate) struct Attached {
     /// A file to attach, at most 1 MiB. At most 8.
     #[arg(long = "attach", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 impl Attached {
-    pub(super) fn read(&self) -> anyhow::Result<Vec<v1::Evidence>> {
+    /// The files with their contents.
+    pub(crate) fn read(&self) -> anyhow::Result<Vec<v1::Evidence>> {
         self.files.iter().map(|path| attachment(path)).collect()
     }
 }
@@ -67,24 +68,44 @@ pub(super) async fn save(
 ) -> anyhow::Result<()> {
     let session = session::either(connection).await?;
     let dispute = super::one(&session.hub, number).await?;
+    save_all(
+        format,
+        ("dispute", number),
+        &dispute.evidence,
+        out,
+        async |sha256| {
+            let request = v1::GetEvidenceRequest {
+                dispute_number: number,
+                sha256,
+            };
+            let answer = session
+                .hub
+                .call(request, async |hub: Hub, request| {
+                    hub.disputes().get_evidence(request).await
+                })
+                .await?;
+            Ok(answer.evidence.unwrap_or_default())
+        },
+    )
+    .await
+}
+
+/// Saves attachments that `fetch` gets by their digest, and what they are attached to gives their names.
+pub(crate) async fn save_all(
+    format: Format,
+    (noun, number): (&str, u64),
+    evidence: &[v1::Evidence],
+    out: &Path,
+    fetch: impl AsyncFn(Vec<u8>) -> Result<v1::Evidence, CallError>,
+) -> anyhow::Result<()> {
     let mut saved = Vec::new();
-    for (index, named) in dispute.evidence.iter().enumerate() {
-        let request = v1::GetEvidenceRequest {
-            dispute_number: number,
-            sha256: named.sha256.clone(),
-        };
-        let answer = session
-            .hub
-            .call(request, async |hub: Hub, request| {
-                hub.disputes().get_evidence(request).await
-            })
-            .await?;
-        let found = answer.evidence.unwrap_or_default();
+    for (index, named) in evidence.iter().enumerate() {
+        let found = fetch(named.sha256.clone()).await?;
         if digest(&SHA256, &found.content).as_ref() != named.sha256 {
             let message = format!("{} is not what the log names", named.file_name);
             return Err(exit::coded(exit::MISMATCH, message));
         }
-        let path = out.join(file_name(number, index, &named.file_name));
+        let path = out.join(file_name((noun, number), index, &named.file_name));
         let mut file = std::fs::File::create_new(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
         std::io::Write::write_all(&mut file, &found.content)
@@ -95,14 +116,14 @@ pub(super) async fn save(
         return render::print_json(&json!({ "files": saved }));
     }
     let text = match saved.as_slice() {
-        [] => format!("Dispute {number} has no attachments.\n"),
+        [] => format!("No attachments of {noun} {number}.\n"),
         files => format!("{}\n", files.join("\n")),
     };
     render::print(&text)
 }
 
 /// A name of ours in front: what the other side called the file leads nowhere else.
-fn file_name(dispute: u64, index: usize, named: &str) -> String {
+fn file_name((noun, number): (&str, u64), index: usize, named: &str) -> String {
     let safe: String = named
         .chars()
         .map(|c| match c {
@@ -111,7 +132,7 @@ fn file_name(dispute: u64, index: usize, named: &str) -> String {
             _ => '_',
         })
         .collect();
-    format!("dispute-{dispute}-{}-{safe}", index + 1)
+    format!("{noun}-{number}-{}-{safe}", index + 1)
 }
 
 #[cfg(test)]
@@ -121,10 +142,11 @@ mod tests {
     #[test]
     fn names_of_attachments_lead_nowhere() {
         assert_eq!(
-            file_name(3, 0, "../../etc/passwd"),
+            file_name(("dispute", 3), 0, "../../etc/passwd"),
             "dispute-3-1-.._.._etc_passwd"
         );
-        assert_eq!(file_name(3, 1, "scan 1.pdf"), "dispute-3-2-scan_1.pdf");
+        let query = file_name(("query", 3), 1, "scan 1.pdf");
+        assert_eq!(query, "query-3-2-scan_1.pdf");
         assert_eq!(media_type(Path::new("a/Scan.PDF")), "application/pdf");
         assert_eq!(media_type(Path::new("scan")), "application/octet-stream");
     }

@@ -1,6 +1,6 @@
 //! `hansa dispute`: disputes over lines of statements, from both sides.
 
-mod evidence;
+pub(crate) mod evidence;
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 

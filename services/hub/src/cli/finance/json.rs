@@ -82,6 +82,7 @@ fn adjustment_json(adjustment: &v1::Adjustment) -> Value {
         "original": original(adjustment.original.as_ref()),
         "dispute_number": adjustment.dispute_number,
         "exception_number": adjustment.exception_number,
+        "query_number": adjustment.query_number,
     })
 }
 
@@ -260,8 +261,9 @@ pub(crate) fn event(event: &v1::AuditEvent) -> Value {
     })
 }
 
-pub(crate) fn dispute(dispute: &v1::Dispute) -> Value {
-    let evidence = |evidence: &v1::Evidence| {
+/// Attachments, without content.
+pub(crate) fn evidence(evidence: &[v1::Evidence]) -> Value {
+    let one = |evidence: &v1::Evidence| {
         json!({
             "file_name": evidence.file_name,
             "media_type": evidence.media_type,
@@ -269,13 +271,17 @@ pub(crate) fn dispute(dispute: &v1::Dispute) -> Value {
             "size": evidence.size,
         })
     };
+    evidence.iter().map(one).collect()
+}
+
+pub(crate) fn dispute(dispute: &v1::Dispute) -> Value {
     json!({
         "dispute_number": dispute.dispute_number,
         "merchant_id": dispute.merchant_id,
         "original": original(dispute.original.as_ref()),
         "claimed_micros": dispute.claimed_micros,
         "text": dispute.text,
-        "evidence": dispute.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "evidence": evidence(&dispute.evidence),
         "state": words::dispute_state(dispute),
         "deadline": render::json_instant(dispute.deadline.as_ref()),
         "answer": dispute.answer,

@@ -166,6 +166,9 @@ struct Adjustment {
     /// The exception behind it.
     #[arg(long, value_name = "N")]
     exception: Option<u64>,
+    /// The query over a commission behind it.
+    #[arg(long, value_name = "N")]
+    query: Option<u64>,
 }
 
 /// A place in the log.
@@ -214,6 +217,7 @@ impl Adjustment {
             original: self.original.wire(),
             dispute_number: self.dispute.unwrap_or(0),
             exception_number: self.exception.unwrap_or(0),
+            query_number: self.query.unwrap_or(0),
         })
     }
 }

@@ -95,11 +95,21 @@ names! {
     ["RAISED", "ACCEPTED", "REJECTED", "ESCALATED", "RULED", "LAPSED"]
 }
 names! {
+    /// What is wrong with a commission.
+    query_kind: QueryKind, "QUERY_KIND_",
+    ["UNTRACKED", "INCORRECT", "DECLINED"]
+}
+names! {
+    /// State of a query.
+    query_state: QueryState, "QUERY_STATE_",
+    ["RAISED", "ACCEPTED", "REJECTED", "ESCALATED", "RULED", "LAPSED"]
+}
+names! {
     /// Why an adjustment is made.
     adjustment_reason: AdjustmentReason, "ADJUSTMENT_REASON_",
     [
         "LATE_MESSAGE", "ERRONEOUS_MESSAGE", "MISSING_MESSAGE", "WRONG_TERMS", "DISPUTE", "RECONCILIATION",
-        "COMPROMISED_KEY", "GOODWILL", "DEFAULT_LOSS",
+        "COMPROMISED_KEY", "GOODWILL", "DEFAULT_LOSS", "COMMISSION_QUERY",
     ]
 }
 names! {

@@ -167,6 +167,9 @@ fn adjustment_text(adjustment: &v1::Adjustment, currency: &str) -> String {
     if adjustment.exception_number != 0 {
         links.push(format!("exception {}", adjustment.exception_number));
     }
+    if adjustment.query_number != 0 {
+        links.push(format!("query {}", adjustment.query_number));
+    }
     links.retain(|link| !link.is_empty());
     if !links.is_empty() {
         let _ = write!(text, " ({})", links.join(", "));

@@ -18,6 +18,7 @@ mod watch;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hansa_proto::v1::{self, finance_service_server::FinanceService};
+use hansa_settlement::Member;
 use hansa_store::EvidenceRow;
 use tonic::Request;
 
@@ -32,12 +33,26 @@ impl Api {
         evidence: Vec<EvidenceRow>,
         build: impl FnOnce(&View<'_>) -> Result<(Vec<v1::Fact>, T), HubError> + Send + 'static,
     ) -> Result<T, HubError> {
+        self.write_about(actor, evidence, Vec::new(), |view, _| build(view))
+            .await
+    }
+
+    /// The same of facts about conversions: `build` gets their accounts, in the order of these numbers.
+    pub(super) async fn write_about<T: Send + 'static>(
+        &self,
+        actor: String,
+        evidence: Vec<EvidenceRow>,
+        accounts: Vec<u64>,
+        build: impl FnOnce(&View<'_>, &[Member]) -> Result<(Vec<v1::Fact>, T), HubError>
+        + Send
+        + 'static,
+    ) -> Result<T, HubError> {
         let said = Arc::new(Mutex::new(None));
         let say = Arc::clone(&said);
         self.0
             .sequencer
-            .facts_with(actor, evidence, move |view| {
-                let (facts, value) = build(view)?;
+            .facts_about(actor, evidence, accounts, move |view, accounts| {
+                let (facts, value) = build(view, accounts)?;
                 *say.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                 Ok(facts)
             })
