@@ -134,6 +134,7 @@ async fn an_exception_ends_as_an_adjustment_of_the_open_cycle(database: Database
             }),
             dispute_number: 0,
             exception_number,
+            query_number: 0,
         })
     };
     let nothing = shop.ana.propose(adjust(9), "no such exception").await;
