@@ -16,6 +16,7 @@ pub(crate) struct Postgres {
     pub(crate) readers: PgPool,
     durable: Mutex<Option<PgConnection>>,
     recoverable: Mutex<Option<PgConnection>>,
+    feed: Mutex<Option<PgConnection>>,
     connect: PgConnectOptions,
     /// Whether bulk rows may go by COPY: only where the driver does not stall on it.
     pub(crate) copies: bool,
@@ -30,6 +31,9 @@ pub(crate) struct PgWrite<'a> {
     slot: MutexGuard<'a, Option<PgConnection>>,
     connection: PgConnection,
 }
+
+/// A commit waits for the disk, and for a synchronous standby, where one is set.
+const SYNCHRONOUS: (&str, &str) = ("synchronous_commit", "on");
 
 /// PostgreSQL cuts longer names off.
 const APPLICATION_NAME_BYTES: usize = 63;
@@ -65,6 +69,7 @@ impl Postgres {
             readers,
             durable: Mutex::new(None),
             recoverable: Mutex::new(None),
+            feed: Mutex::new(None),
             connect,
             copies,
             read_only: options.read_only,
@@ -75,18 +80,30 @@ impl Postgres {
 
     /// Opens a write transaction whose commit waits for the disk (and for a synchronous standby, where one is set).
     pub(crate) async fn begin_durable(&self) -> Result<PgWrite<'_>, StoreError> {
-        self.begin(&self.durable, "on").await
+        self.begin(&self.durable, &[SYNCHRONOUS]).await
     }
 
     /// Opens a write transaction whose commit waits for nothing: the log restores what a crash of the server loses.
     pub(crate) async fn begin_recoverable(&self) -> Result<PgWrite<'_>, StoreError> {
-        self.begin(&self.recoverable, "off").await
+        self.begin(&self.recoverable, &[("synchronous_commit", "off")])
+            .await
+    }
+
+    /// Opens a write transaction that waits for those of other processes, and whose commit waits for the disk. On a
+    /// connection of its own: no other write waits with it. A process that stands still in one lets go after a while.
+    pub(crate) async fn begin_feed(&self) -> Result<PgWrite<'_>, StoreError> {
+        let settings = [
+            SYNCHRONOUS,
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+        ];
+        self.begin(&self.feed, &settings).await
     }
 
     async fn begin<'a>(
         &self,
         slot: &'a Mutex<Option<PgConnection>>,
-        synchronous_commit: &str,
+        settings: &[(&str, &str)],
     ) -> Result<PgWrite<'a>, StoreError> {
         if self.read_only {
             return Err(StoreError::Invalid("the store was opened read-only".into()));
@@ -104,7 +121,7 @@ impl Postgres {
         }
         // Said always: what is durable is not for the server's or the role's defaults to decide.
         let connect = self.connect.clone();
-        let connect = connect.options([("synchronous_commit", synchronous_commit)]);
+        let connect = connect.options(settings.iter().copied());
         let mut connection = connect.connect().await?;
         sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
         Ok(PgWrite { slot, connection })
@@ -112,7 +129,7 @@ impl Postgres {
 
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
-        for slot in [&self.durable, &self.recoverable] {
+        for slot in [&self.durable, &self.recoverable, &self.feed] {
             if let Some(connection) = slot.lock().await.take() {
                 sqlx::Connection::close(connection).await?;
             }

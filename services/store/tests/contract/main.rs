@@ -11,6 +11,7 @@ mod crash;
 mod evidence;
 mod fixture;
 mod gate;
+mod offering;
 mod postgres;
 mod projecting;
 mod reading;

@@ -42,7 +42,7 @@ async fn an_older_database_is_advanced(database: Database) {
     // As the release before left it.
     let statement = "DROP TABLE evidence; DROP TABLE audit_state; DROP TABLE audit_member; DROP TABLE audit_reference; \
                      DROP TABLE audit_cut; DROP TABLE audit_finding; DROP TABLE conversion_party; DROP TABLE tracking_link; DROP TABLE touch; \
-                     DROP TABLE touch_invalidation; DELETE FROM schema_version WHERE version > 1";
+                     DROP TABLE touch_invalidation; DROP TABLE offer; DROP TABLE offer_feed; DROP TABLE fraud_state; DELETE FROM schema_version WHERE version > 1";
     execute(&database, statement.into()).await;
 
     let store = database.open().await;
