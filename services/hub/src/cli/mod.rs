@@ -26,6 +26,7 @@ pub mod reopen;
 pub mod replay;
 pub mod serve;
 pub mod session;
+pub mod sheet;
 pub mod simulate;
 pub mod statement;
 pub mod statement_items;

@@ -117,6 +117,15 @@ pub fn signed(micros: i64) -> String {
     format!("{sign}{}", decimal(micros, DECIMALS))
 }
 
+/// Basis points as per cent: `85.5 %`.
+pub fn percent(bps: u32) -> String {
+    let whole = bps / 100;
+    match bps % 100 {
+        0 => format!("{whole} %"),
+        rest => format!("{whole}.{:02} %", rest),
+    }
+}
+
 /// An instant to the second: `2026-03-01 00:00:00Z`, or `-` for none.
 pub fn instant(at: Option<&Timestamp>) -> String {
     let whole = |at: &Timestamp| Timestamp { nanos: 0, ..*at };

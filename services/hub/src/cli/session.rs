@@ -14,6 +14,8 @@ pub struct Session {
     pub hub: Hub,
     /// The merchant that the command is about, if one was named.
     pub merchant: Option<String>,
+    /// Whether an operator speaks.
+    pub operator: bool,
     /// Id of the key that speaks.
     pub key_id: String,
 }
@@ -24,6 +26,7 @@ pub async fn either(connection: &Connection) -> anyhow::Result<Session> {
     let key = connection.key.display();
     let key_id = connection.signing_key()?.key_id().to_owned();
     let mut hub = connection.connect().await?;
+    let mut as_merchant = connection.merchant.is_some();
     if !is_speakers(&hub).await? {
         let Some(merchant) = &connection.merchant else {
             let message = format!("{key} is no operator's key; a merchant adds --merchant ID");
@@ -34,6 +37,7 @@ pub async fn either(connection: &Connection) -> anyhow::Result<Session> {
             ..connection.clone()
         };
         hub = operator.connect().await?;
+        as_merchant = false;
         if !is_speakers(&hub).await? {
             let message = format!("{key} is neither merchant {merchant}'s key nor an operator's");
             return Err(exit::coded(exit::REFUSED, message));
@@ -42,6 +46,7 @@ pub async fn either(connection: &Connection) -> anyhow::Result<Session> {
     Ok(Session {
         hub,
         merchant: connection.merchant.clone(),
+        operator: !as_merchant,
         key_id,
     })
 }

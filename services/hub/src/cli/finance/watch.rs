@@ -70,12 +70,12 @@ fn risk_text(lines: &[v1::RiskLine], currency: &str) -> String {
     let plain = |micros| render::amount(micros, "");
     for line in lines {
         let used = match line.cap_micros {
-            Some(_) => percent(line.used_bps),
+            Some(_) => render::percent(line.used_bps),
             None => "-".to_owned(),
         };
         let warning = match line.warning_bps {
             0 => String::new(),
-            bps => format!("past {}", percent(bps)),
+            bps => format!("past {}", render::percent(bps)),
         };
         table.add_row([
             line.merchant_id.clone(),
@@ -91,15 +91,6 @@ fn risk_text(lines: &[v1::RiskLine], currency: &str) -> String {
         ]);
     }
     format!("Exposures in {currency}\n{}\n", table.trim_fmt())
-}
-
-/// Basis points as per cent: `85.5 %`.
-fn percent(bps: u32) -> String {
-    let whole = bps / 100;
-    match bps % 100 {
-        0 => format!("{whole} %"),
-        rest => format!("{whole}.{:02} %", rest),
-    }
 }
 
 /// Runs `trail`.

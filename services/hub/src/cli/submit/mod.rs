@@ -36,13 +36,11 @@ use super::{
     proofs::ReceiptFolder,
     render::{self, Column, Format},
     session,
+    sheet::{self, Form, Problem, SHOWN},
 };
 use plan::Planned;
-use rows::{Form, Member, Problem};
+use rows::Member;
 use send::{Answered, Outgoing, Report, Way};
-
-/// Problems and rows that are shown at most.
-const SHOWN: usize = 20;
 
 const HELP: &str = "\
 Columns of a CSV file (the first line names them, in any order) and fields of JSON lines:
@@ -98,11 +96,11 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let form = form(&args)?;
+    let form = sheet::form(&args.file, args.format)?;
     let planned = match read(&args.file, form)? {
         Ok(planned) => planned,
         Err(problems) => {
-            tell_problems(&problems, args.output)?;
+            sheet::tell_problems(&problems, args.output)?;
             return Ok(exit::FAILED.into());
         }
     };
@@ -138,20 +136,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     tell(&planned, &report, &args)?;
     exit_code(&report)
-}
-
-fn form(args: &Args) -> anyhow::Result<Form> {
-    let extension = args.file.extension().and_then(|e| e.to_str());
-    match (args.format, extension) {
-        (Some(form), _) => Ok(form),
-        (None, Some("csv")) => Ok(Form::Csv),
-        (None, Some("jsonl" | "ndjson")) => Ok(Form::Jsonl),
-        (None, _) => {
-            let message =
-                "the file's name does not tell its form: add --format csv or --format jsonl";
-            Err(exit::coded(exit::USAGE, message))
-        }
-    }
 }
 
 fn read(path: &Path, form: Form) -> anyhow::Result<Result<Vec<Planned>, Vec<Problem>>> {
@@ -191,34 +175,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
-}
-
-fn tell_problems(problems: &[Problem], output: Format) -> anyhow::Result<()> {
-    if output.json {
-        let problem =
-            |p: &Problem| json!({ "line": p.line, "column": p.column, "problem": p.text });
-        return render::print_json(&json!({
-            "problems": problems.iter().map(problem).collect::<Vec<_>>()
-        }));
-    }
-    let mut text = String::new();
-    for problem in problems.iter().take(SHOWN) {
-        let column = problem
-            .column
-            .map_or_else(String::new, |c| format!(", {c}"));
-        let _ = writeln!(text, "line {}{column}: {}", problem.line, problem.text);
-    }
-    if problems.len() > SHOWN {
-        let more = render::number((problems.len() - SHOWN) as u64);
-        let _ = writeln!(text, "... and {more} more (--json lists all)");
-    }
-    render::print(&text)?;
-    let count = match problems.len() {
-        1 => "1 problem".to_owned(),
-        many => format!("{} problems", render::number(many as u64)),
-    };
-    eprintln!("error: {count} in the file; nothing was sent");
-    Ok(())
 }
 
 fn tell_plan(planned: &[Planned], output: Format) -> anyhow::Result<()> {

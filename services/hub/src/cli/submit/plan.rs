@@ -10,7 +10,8 @@ use hansa_client::{
 use hansa_proto::v1;
 use prost::Message as _;
 
-use super::rows::{Member, Original, Problem, Row, kind_name};
+use super::rows::{Member, Original, Row, kind_name};
+use crate::cli::sheet::Problem;
 
 /// A row with its id and, where it refers to another message, that one's id.
 #[derive(Debug, Clone)]

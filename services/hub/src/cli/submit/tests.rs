@@ -9,7 +9,7 @@ fn plan_csv(text: &str) -> Result<Vec<Planned>, Vec<Problem>> {
 
 /// Rows under the full header: kind,receipt,running,event_time,member,card,amount,currency,points,original,lane.
 fn with_header(rows: &[&str]) -> String {
-    let mut text = rows::COLUMNS.join(",");
+    let mut text = rows::COLUMNS.names.join(",");
     for row in rows {
         text.push('\n');
         text += &row
