@@ -23,7 +23,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "hansa.v1.AllianceService",
     "hansa.v1.CycleService",
     "hansa.v1.DisputeService",
@@ -31,6 +31,7 @@ const SERVICES: [&str; 9] = [
     "hansa.v1.FinanceService",
     "hansa.v1.LogService",
     "hansa.v1.MemberService",
+    "hansa.v1.OfferService",
     "hansa.v1.StatementService",
     "hansa.v1.TouchService",
 ];

@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 use crate::{
     cycle_calendar,
     error::{FieldError, HubError},
+    intake::MAX_VIOLATIONS,
     settlement_terms,
 };
 
@@ -41,6 +42,11 @@ impl Fields {
             reason,
             description: description.into(),
         });
+    }
+
+    /// Whether there are as many as a refusal lists; where things are many, looking further is of no use.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= MAX_VIOLATIONS
     }
 
     /// All of them, or nothing.

@@ -297,7 +297,7 @@ pub fn touch(click_id: &str, merchant: u32, registry: &Registry) -> Option<Claim
 }
 
 /// Violations that one refusal lists at most: details travel in headers, which peers bound.
-const MAX_VIOLATIONS: usize = 50;
+pub(crate) const MAX_VIOLATIONS: usize = 50;
 
 /// The keys that click ids are checked with.
 fn hub_keys(registry: &Registry) -> Vec<VerifyingKey> {

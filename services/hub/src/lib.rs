@@ -7,6 +7,7 @@
 //! - [`verify`] - the whole log decided again; [`reopen`] - going on after a loss
 //! - [`audit`] - the auditor, beside the traffic
 //! - [`touches`] - affiliates' links and what they bring, beside the log; [`redirect`] - HTTP for shoppers
+//! - [`offers`] - what merchants let affiliates advertise, beside the log
 //! - [`documents`] - statements, liability, general ledger, made of the log
 //! - [`cli`] - the program `hansa`
 
@@ -31,6 +32,7 @@ pub mod home;
 pub mod intake;
 pub mod limits;
 pub mod memory;
+pub mod offers;
 pub mod ownership;
 pub mod queries;
 pub mod redirect;

@@ -19,7 +19,8 @@ use hansa_proto::v1::{
     dispute_service_server::DisputeServiceServer, exchange_service_server::ExchangeServiceServer,
     finance_service_server::FinanceServiceServer, fraud_service_server::FraudServiceServer,
     log_service_server::LogServiceServer, member_service_server::MemberServiceServer,
-    report_service_server::ReportServiceServer, statement_service_server::StatementServiceServer,
+    offer_service_server::OfferServiceServer, report_service_server::ReportServiceServer,
+    statement_service_server::StatementServiceServer,
     test_clock_service_server::TestClockServiceServer, touch_service_server::TouchServiceServer,
 };
 use hansa_store::{Kind, Store, StoreOptions};
@@ -275,7 +276,7 @@ async fn open_touches(database: &str, owner: &str) -> anyhow::Result<Store> {
 }
 
 /// Services that reflection lists for every hub.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     v1::affiliate_service_server::SERVICE_NAME,
     v1::alliance_service_server::SERVICE_NAME,
     v1::cycle_service_server::SERVICE_NAME,
@@ -285,6 +286,7 @@ const SERVICES: [&str; 13] = [
     v1::fraud_service_server::SERVICE_NAME,
     v1::log_service_server::SERVICE_NAME,
     v1::member_service_server::SERVICE_NAME,
+    v1::offer_service_server::SERVICE_NAME,
     v1::statement_service_server::SERVICE_NAME,
     v1::touch_service_server::SERVICE_NAME,
     "grpc.health.v1.Health",
@@ -372,6 +374,11 @@ async fn serve_grpc(
         .add_service(DisputeServiceServer::new(api.clone()).max_decoding_message_size(large))
         .add_service(FraudServiceServer::new(api.clone()).max_encoding_message_size(large))
         .add_service(TouchServiceServer::new(api.clone()).max_decoding_message_size(large))
+        .add_service(
+            OfferServiceServer::new(api.clone())
+                .max_decoding_message_size(large)
+                .max_encoding_message_size(large),
+        )
         .add_service(LogServiceServer::new(api).max_encoding_message_size(large))
         .add_optional_service(clock_service)
         .serve_with_incoming_shutdown(incoming, drained)

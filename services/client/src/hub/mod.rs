@@ -126,6 +126,8 @@ impl Hub {
         fraud: fraud_service_client::FraudServiceClient;
         /// Client of affiliates' links and touches; its calls are not tried again.
         touches: touch_service_client::TouchServiceClient;
+        /// Client of merchants' offers; its calls are not tried again.
+        offers: offer_service_client::OfferServiceClient;
         /// Client of the log; its calls are not tried again.
         log: log_service_client::LogServiceClient;
         /// Client of the test clock; its calls are not tried again.

@@ -19,6 +19,7 @@ pub mod fraud;
 pub mod keys;
 pub mod liability;
 pub mod member;
+pub mod offers;
 pub(crate) mod pages;
 pub mod proofs;
 pub mod render;
@@ -82,6 +83,9 @@ enum Command {
     Dispute(Box<dispute::Args>),
     /// Affiliates: links, and what they bring.
     Affiliate(affiliate::Args),
+    /// Offers of merchants to affiliates: put, withdraw, list, changes.
+    #[command(subcommand)]
+    Offers(Box<offers::Offers>),
     /// Flags on affiliates' traffic, cases, rules; detectors by themselves, over files.
     #[command(subcommand)]
     Fraud(fraud::Fraud),
@@ -149,6 +153,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Finance(args) => finance::run(*args).await,
         Command::Dispute(args) => dispute::run(*args).await,
         Command::Affiliate(args) => affiliate::run(args).await,
+        Command::Offers(command) => offers::run(*command).await,
         Command::Fraud(command) => fraud::run(command).await,
         Command::Simulate(command) => simulate::run(&command),
         Command::Status(args) => status::run(args).await,

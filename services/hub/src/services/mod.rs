@@ -10,6 +10,7 @@ pub mod finance;
 pub mod fraud;
 pub mod log;
 pub mod members;
+pub mod offers;
 pub mod page;
 mod queries;
 pub mod report;

@@ -143,9 +143,21 @@ impl Touches {
         })
     }
 
-    /// For reads.
+    /// For reads, and for what is no touch.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Upkeep of the store beside everything else, where it needs some: for whoever writes past the queue of touches.
+    pub fn tidy(&self) {
+        if self.store.needs_tidying() {
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.tidy().await {
+                    tracing::warn!(%error, "the write-ahead log was not emptied");
+                }
+            });
+        }
     }
 
     /// The links.

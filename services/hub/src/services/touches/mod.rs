@@ -37,7 +37,7 @@ const DRAWS: usize = 3;
 const BEHIND_ALL: [u8; 16] = [0xff; 16];
 
 /// A participant's index, or a broken field.
-fn participant(registry: &Registry, field: &str, id: &str) -> Result<u32, HubError> {
+pub(crate) fn participant(registry: &Registry, field: &str, id: &str) -> Result<u32, HubError> {
     registry.merchant(id).ok_or_else(|| {
         let text = format!("the alliance has no participant \"{id}\"");
         HubError::field(field, "UNKNOWN", text)
