@@ -198,7 +198,49 @@ async fn what_is_confirmed_is_taken_back_and_the_banned_do_not_return(database: 
     assert_eq!(audited.code, 0, "{}\n{}", audited.out, audited.err);
 }
 
+async fn what_was_released_by_hand_is_not_taken_back(database: Database) {
+    let mut stage = Stage::start(&database).await;
+    stage.day().await;
+    stage.day().await;
+    let held = stage.bots.conversions().await;
+    let released = &held[0];
+    let decide_about = |decision| v1::CommissionDecision {
+        leaf_index: released.leaf_index,
+        entry_position: released.entry_position,
+        decision: Some(decision),
+    };
+    let release = v1::commission_decision::Decision::ReleaseFromFlag(1);
+    stage
+        .shop
+        .hub
+        .decide_commissions(vec![decide_about(release)])
+        .await;
+    stage.shop.hub.kill();
+    stage.shop.hub.start().await;
+    // A manager sees its book from the command line, too.
+    let cli = Cli::new(&stage.shop.hub);
+    let new = "keys new --out mia.pem --holder mia --role affiliate-manager";
+    let _ = cli.run(new).expect(0);
+    let seen = cli.json("fraud flags --key mia.pem", 0);
+    assert_eq!(seen["flags"][0]["affiliate_id"], "bots");
+    answered(decide(&stage.ira, take(1)).await);
+    answered(decide(&stage.ira, close(1, FraudOutcome::Confirmed)).await);
+    stage.shop.hub.advance(35 * DAY).await;
+    for tries in 0.. {
+        if stage.count(&stage.bots, CommissionState::Reversed).await == 5 {
+            break;
+        }
+        assert!(tries < 300, "{:?}", stage.bots.conversions().await);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(stage.count(&stage.bots, CommissionState::Payable).await, 1);
+    stage.shop.hub.wait_covered().await;
+    stage.shop.hub.verify().await;
+    stage.assert_made_again().await;
+}
+
 for_each_database!(
     a_wrong_flag_is_appealed_against_and_lets_go_what_waited,
+    what_was_released_by_hand_is_not_taken_back,
     what_is_confirmed_is_taken_back_and_the_banned_do_not_return,
 );

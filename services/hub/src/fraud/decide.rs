@@ -10,7 +10,7 @@ use hansa_fraud::{
 use hansa_proto::v1::{self, commission_decision, fraud_decision::Decision};
 
 use super::{
-    desk::{Desk, Steps, step},
+    desk::{Desk, Steps},
     wire,
 };
 use crate::{
@@ -180,7 +180,7 @@ impl Desk {
             let other = other.filter(|other| *other != number);
             if let Some(other) = other {
                 let hold = commission_decision::Decision::HoldForFlag(other);
-                steps.push(step(conversion, hold));
+                steps.push(self.step(conversion, other, hold));
                 if let Some(held) = self.held.get_mut(&conversion) {
                     held.flag = other;
                 }
@@ -188,7 +188,7 @@ impl Desk {
                 self.held.remove(&conversion);
             }
             let release = commission_decision::Decision::ReleaseFromFlag(number);
-            steps.push(step(conversion, release));
+            steps.push(self.step(conversion, number, release));
         }
         Ok(steps)
     }

@@ -75,8 +75,19 @@ pub struct Progress {
     unassessed: u64,
 }
 
-/// What a run or a decision comes to, for the ledger, in order.
-pub type Steps = Vec<CommissionDecision>;
+/// What a run or a decision comes to for one conversion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// For the ledger.
+    pub decision: CommissionDecision,
+    /// The flag behind it.
+    pub flag: u64,
+    /// Whose flag it is.
+    pub affiliate: u32,
+}
+
+/// All of them, in order.
+pub type Steps = Vec<Step>;
 
 /// The state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,15 +103,6 @@ pub struct Desk {
 /// A hub's memory for traffic: as much as is needed, and not more than this.
 fn limits() -> Limits {
     Limits::default()
-}
-
-pub(super) fn step(conversion: u64, decision: Decision) -> CommissionDecision {
-    let pos = Pos(conversion);
-    CommissionDecision {
-        leaf_index: pos.seq(),
-        entry_position: pos.index(),
-        decision: Some(decision),
-    }
 }
 
 /// The digest by which the log names a verdict.
@@ -267,9 +269,10 @@ impl Desk {
             self.take_effect(effect, until_ms, &mut steps);
         }
         for conversion in self.forfeited(until_ms) {
-            self.held.remove(&conversion);
-            let reason = v1::CommissionReason::FraudConfirmed;
-            steps.push(step(conversion, Decision::Reverse(reason.into())));
+            if let Some(held) = self.held.remove(&conversion) {
+                let reverse = Decision::Reverse(v1::CommissionReason::FraudConfirmed.into());
+                steps.push(self.step(conversion, held.flag, reverse));
+            }
         }
         let run = v1::FraudRun {
             run_number: self.progress.runs,
@@ -319,13 +322,29 @@ impl Desk {
                     micros,
                 };
                 self.held.insert(conversion, held);
-                steps.push(step(conversion, Decision::HoldForFlag(flag)));
+                steps.push(self.step(conversion, flag, Decision::HoldForFlag(flag)));
             }
             Effect::Released(conversion) => {
                 if let Some(held) = self.held.remove(&conversion) {
-                    steps.push(step(conversion, Decision::ReleaseFromFlag(held.flag)));
+                    let release = Decision::ReleaseFromFlag(held.flag);
+                    steps.push(self.step(conversion, held.flag, release));
                 }
             }
+        }
+    }
+
+    /// A step about a conversion, because of a flag.
+    pub(super) fn step(&self, conversion: u64, flag: u64, decision: Decision) -> Step {
+        let pos = Pos(conversion);
+        let known = self.flag(flag);
+        Step {
+            decision: CommissionDecision {
+                leaf_index: pos.seq(),
+                entry_position: pos.index(),
+                decision: Some(decision),
+            },
+            flag,
+            affiliate: known.map_or(u32::MAX, |(numbered, _)| numbered.key.pair.affiliate.0),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Flags,
     decide::Decided,
-    desk::{DAY_MS, Desk, Steps},
+    desk::{DAY_MS, Desk, Step, Steps},
     points::Seen,
     traffic::{Cursor, HOUR_MS, Taken, Traffic},
 };
@@ -224,14 +224,21 @@ impl Flags {
         Ok(Some(followed))
     }
 
-    /// What a run let wait and the ledger does not have, because the process ended between two entries.
+    /// What the last run let wait and the ledger does not have, because the process ended between two of its entries. A run of one entry has
+    /// all or nothing: what is not held there any more was released by somebody.
     async fn settle(&self, followed: &Followed) -> Result<(), HubError> {
-        let held = followed.desk.held().iter();
-        let steps: Steps = held
+        let desk = &followed.desk;
+        let last_ms = desk.progress().until_ms;
+        let held = desk.held().iter();
+        let last = held.filter(|(_, held)| held.since_ms == last_ms);
+        let steps: Steps = last
             .map(|(conversion, held)| {
-                super::desk::step(*conversion, Decision::HoldForFlag(held.flag))
+                desk.step(*conversion, held.flag, Decision::HoldForFlag(held.flag))
             })
             .collect();
+        if steps.len() <= MAX_DECISIONS {
+            return Ok(());
+        }
         self.append("hub", Vec::new(), steps, "held by a flag")
             .await?;
         Ok(())
@@ -428,7 +435,7 @@ impl Flags {
                     break;
                 }
                 let decided = v1::CommissionsDecided {
-                    decisions: steps.clone(),
+                    decisions: steps.iter().map(|step| step.decision.clone()).collect(),
                     note: note.to_owned(),
                 };
                 let before = facts.clone().unwrap_or_default();
@@ -464,19 +471,17 @@ impl Flags {
         if steps.is_empty() {
             return Ok(steps);
         }
-        let place = |step: &v1::CommissionDecision| Pos::new(step.leaf_index, step.entry_position);
+        let place =
+            |Step { decision, .. }: &Step| Pos::new(decision.leaf_index, decision.entry_position);
         let accounts = steps
             .iter()
             .map(|step| MemberId::of_conversion(place(step)).0);
         let read = self.sequencer.conversions(accounts.collect()).await?;
-        let allowed = steps
-            .into_iter()
-            .zip(&read.accounts)
-            .filter(|(step, account)| {
-                let commission = account.commission();
-                commission.is_some_and(|commission| allows(commission, step.decision.as_ref()))
-            });
-        Ok(allowed.map(|(step, _)| step).collect())
+        let known = read.accounts.iter().map(|account| account.commission());
+        let stand = steps.into_iter().zip(known);
+        Ok(stand
+            .filter_map(|(step, commission)| as_it_stands(step, commission?))
+            .collect())
     }
 }
 
@@ -484,17 +489,25 @@ fn no_log() -> HubError {
     HubError::not_found("a flag: the log is empty")
 }
 
-fn allows(commission: &Commission, decision: Option<&Decision>) -> bool {
-    let open = matches!(
-        commission.state,
-        CommissionState::Accrued | CommissionState::Locked
-    );
-    match decision {
-        Some(Decision::HoldForFlag(flag)) => open && !commission.holds.contains(flag),
-        Some(Decision::ReleaseFromFlag(flag)) => commission.holds.contains(flag),
-        Some(Decision::Reverse(_)) => commission.state != CommissionState::Reversed,
+/// The step that a conversion allows now.
+fn as_it_stands(mut step: Step, commission: &Commission) -> Option<Step> {
+    let held = commission.holds.contains(&step.flag);
+    // An invalid touch gave it to somebody else meanwhile: that one loses nothing by this flag.
+    let moved = commission.attribution.affiliate.0 != step.affiliate;
+    let reversed = commission.state == CommissionState::Reversed;
+    let open = !reversed && commission.state != CommissionState::Payable;
+    let allowed = match step.decision.decision {
+        Some(Decision::HoldForFlag(_)) => open && !held && !moved,
+        Some(Decision::ReleaseFromFlag(_)) => held,
+        Some(Decision::Reverse(_)) if moved => {
+            step.decision.decision = Some(Decision::ReleaseFromFlag(step.flag));
+            held
+        }
+        // What was released by hand is not taken back.
+        Some(Decision::Reverse(_)) => held && !reversed,
         Some(Decision::InvalidateTouch(_)) | None => false,
-    }
+    };
+    allowed.then_some(step)
 }
 
 /// What there is to do.
