@@ -24,7 +24,7 @@ use crate::{
     sequencer::group::kind,
 };
 
-/// How long behind the end of an hour its last touch may still come: an hour, and time to be written.
+/// How long behind the end of an hour its last touch may still come: as late as it may be told, and time to be written.
 const LATE_MS: i64 = HOUR_MS + 5 * 60_000;
 
 /// Between two looks at the clock.

@@ -34,6 +34,10 @@ use crate::{
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
+/// How late a touch may be told: an hour, and a minute for clocks that differ. One that came later is left out for ever, so that what was
+/// judged without it is judged without it again.
+const TOLD_WITHIN_MS: u64 = 61 * 60_000;
+
 /// Touches of a page.
 const TOUCHES: u32 = 10_000;
 
@@ -116,7 +120,10 @@ impl Traffic<'_> {
                 let more = last.filter(|_| page.len() == TOUCHES as usize);
                 let horizon = more.map_or(end, |(_, at_ms)| signed(at_ms));
                 let mut found: Vec<(i64, Event)> = Vec::with_capacity(page.len());
-                for StoredTouch { row, .. } in &page {
+                let told = page.iter().filter(|StoredTouch { row, .. }| {
+                    row.recorded_ms.saturating_sub(row.at_ms) <= TOLD_WITHIN_MS
+                });
+                for StoredTouch { row, .. } in told {
                     update(&mut digest, row);
                     touches += 1;
                     found.extend(touch(row).map(|touch| (signed(row.at_ms), Event::Touch(touch))));
