@@ -51,7 +51,7 @@ pub struct Engine {
     flags: BTreeMap<FlagKey, Flag>,
     /// What the last assessment would have flagged, had it been surer.
     noticed: BTreeSet<FlagKey>,
-    /// Conversions whose commission has not locked, by number: as many as merchants signed.
+    /// Conversions whose commission has not locked, and those that wait, by number: as many as merchants signed.
     book: BTreeMap<u64, Kept>,
     links: BTreeMap<Affiliate, BTreeSet<Link>>,
     /// When each enrolled.
@@ -149,7 +149,9 @@ impl Engine {
 
     /// Judges everybody at an instant; what waits from now on. Call it once a day.
     pub fn assess(&mut self, at_ms: i64) -> (Assessment, Vec<Effect>) {
-        self.book.retain(|_, kept| kept.locks_ms > at_ms);
+        // What waits may come to wait for another flag when the first one was wrong, whatever its lock date.
+        self.book
+            .retain(|_, kept| kept.held || kept.locks_ms > at_ms);
         let flagged: BTreeSet<Affiliate> = self
             .flags
             .iter()
@@ -395,6 +397,11 @@ impl Engine {
         self.flags_of(kept.pair)
             .find(|(key, flag)| kept.waits_for(key, flag, false))
             .map(|(key, _)| *key)
+    }
+
+    /// A conversion that waited is decided for good.
+    pub fn forget(&mut self, conversion: u64) {
+        self.book.remove(&conversion);
     }
 
     /// All flags.

@@ -200,7 +200,7 @@ impl Engine {
     /// The features of all pairs, by pair.
     fn rows(&self, context: &Context, at_ms: i64) -> Vec<Row> {
         let mut open: BTreeMap<Pair, (i64, BTreeMap<Typology, i64>)> = BTreeMap::new();
-        for kept in self.book.values() {
+        for kept in self.book.values().filter(|kept| kept.locks_ms > at_ms) {
             let (all, by_scheme) = open.entry(kept.pair).or_default();
             *all = all.saturating_add(kept.commission_micros);
             for typology in Typology::ALL {

@@ -4,7 +4,7 @@
 //! An operator's key without roles may do everything. A person is named by its key's holder; a key without a holder stands
 //! for a person of its own. May not: read the ledger; what a person may do with a certain proposal is the ledger's to say.
 
-use hansa_proto::v1::{self, OperatorRole, fact::Fact as F};
+use hansa_proto::v1::{self, OperatorRole, commission_decision::Decision, fact::Fact as F};
 
 use crate::{
     error::{HubError, Reason},
@@ -48,7 +48,7 @@ pub fn check(
         Some(F::KeyRevoked(revoked)) => actor.may_revoke(registry, &revoked.key_id),
         Some(F::MembersEnrolled(enrolled)) => actor.merchant(&enrolled.merchant_id),
         Some(F::CommissionsDecided(_)) if actor == Actor::Hub => Ok(()),
-        Some(F::CommissionsDecided(_)) => actor.analyst_or_administrator(),
+        Some(F::CommissionsDecided(decided)) => actor.may_decide_commissions(decided),
         // Whose flag it is, the flags' keeper knows.
         Some(F::FraudDecided(decided)) if decided.appeal_flag_number != 0 => actor.any_merchant(),
         Some(F::FraudDecided(decided)) => actor.analyst(&decided.holder),
@@ -127,9 +127,18 @@ impl Actor<'_> {
         self.role(OperatorRole::Administrator)
     }
 
-    fn analyst_or_administrator(self) -> Result<(), HubError> {
-        self.administrator()
-            .or_else(|_| self.role(OperatorRole::FraudAnalyst))
+    /// An administrator may do all; an analyst holds and releases.
+    fn may_decide_commissions(self, decided: &v1::CommissionsDecided) -> Result<(), HubError> {
+        let waits = |decision: &v1::CommissionDecision| {
+            matches!(
+                decision.decision,
+                Some(Decision::HoldForFlag(_) | Decision::ReleaseFromFlag(_))
+            )
+        };
+        match self.administrator() {
+            Err(_) if decided.decisions.iter().all(waits) => self.role(OperatorRole::FraudAnalyst),
+            answer => answer,
+        }
     }
 
     /// An analyst of fraud, under its own name.

@@ -82,6 +82,32 @@ async fn a_wrong_flag_is_appealed_against_and_lets_go_what_waited(database: Data
     let early = decide(&stage.ira, close(1, FraudOutcome::Confirmed)).await;
     let early = refused(early, Code::FailedPrecondition, "FAILED_PRECONDITION");
     assert!(early.message.contains("take it"), "{early}");
+    let past = Decision::Snooze(step::Snooze {
+        flag_number: 1,
+        until: Some(hansa_client::time::timestamp(stage.shop.a.clock.now() - 1)),
+    });
+    refused(
+        decide(&stage.ira, past).await,
+        Code::InvalidArgument,
+        "FIELD_VIOLATIONS",
+    );
+    // An analyst holds and releases single conversions; taking back is an administrator's.
+    let record = held[0].clone();
+    let reverse = v1::DecideCommissionsRequest {
+        decisions: vec![v1::CommissionDecision {
+            leaf_index: record.leaf_index,
+            entry_position: record.entry_position,
+            decision: Some(v1::commission_decision::Decision::Reverse(
+                v1::CommissionReason::FraudConfirmed.into(),
+            )),
+        }],
+        note: "test".into(),
+    };
+    refused(
+        stage.ira.hub.affiliates().decide_commissions(reverse).await,
+        Code::PermissionDenied,
+        "PERMISSION_DENIED",
+    );
     let unknown = decide(&stage.ira, take(7)).await;
     refused(unknown, Code::NotFound, "NOT_FOUND");
     let nothing = refused(

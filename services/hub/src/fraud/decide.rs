@@ -109,7 +109,9 @@ impl Desk {
                     .map_err(refused)?;
             }
             Decision::SetScorer(set) => {
-                let settings = wire::read_mode(set.mode()).map(|mode| Learning {
+                let mode = v1::FraudMode::try_from(set.mode)
+                    .map_err(|_| required("decision.set_scorer.mode", "SHADOW, FLAG, HOLD or 0"))?;
+                let settings = wire::read_mode(mode).map(|mode| Learning {
                     mode,
                     ..Learning::default()
                 });
@@ -183,6 +185,8 @@ impl Desk {
                 steps.push(self.step(conversion, other, hold));
                 if let Some(held) = self.held.get_mut(&conversion) {
                     held.flag = other;
+                    // It waits for that one since now: its affiliate has all of the time to appeal.
+                    held.since_ms = at_ms;
                 }
             } else {
                 self.held.remove(&conversion);

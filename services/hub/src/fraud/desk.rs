@@ -270,6 +270,7 @@ impl Desk {
         }
         for conversion in self.forfeited(until_ms) {
             if let Some(held) = self.held.remove(&conversion) {
+                self.engine.forget(conversion);
                 let reverse = Decision::Reverse(v1::CommissionReason::FraudConfirmed.into());
                 steps.push(self.step(conversion, held.flag, reverse));
             }
@@ -321,8 +322,13 @@ impl Desk {
                     since_ms: at_ms,
                     micros,
                 };
-                self.held.insert(conversion, held);
+                let before = self.held.insert(conversion, held);
                 steps.push(self.step(conversion, flag, Decision::HoldForFlag(flag)));
+                // It waits for one flag at a time.
+                if let Some(before) = before.filter(|before| before.flag != flag) {
+                    let release = Decision::ReleaseFromFlag(before.flag);
+                    steps.push(self.step(conversion, before.flag, release));
+                }
             }
             Effect::Released(conversion) => {
                 if let Some(held) = self.held.remove(&conversion) {

@@ -1,6 +1,9 @@
 //! Following: what was saved, what the log has behind it, and then the traffic as its hours end.
 
-use std::time::Duration;
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use hansa_fraud::Effect;
 use hansa_proto::v1::{self, commission_decision::Decision, fact::Fact as F};
@@ -32,6 +35,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// After a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// For so long nobody tries again to make flags that came out differently.
+const DIFFERS_FOR: Duration = Duration::from_secs(60);
 
 /// Entries and bytes of a page of the log.
 const ENTRIES: u32 = 256;
@@ -75,34 +81,35 @@ async fn facts_from(
     Ok((facts, next))
 }
 
-/// Follows runs and decisions of the log from a place on, to its end.
+/// Follows runs and decisions of the log from a place on, to its end; what the last of them came to for conversions.
 async fn follow(
     traffic: &Traffic<'_>,
     registry: &Registry,
     desk: &mut Desk,
     mut size: u64,
-) -> Result<(u64, Replayed), HubError> {
+) -> Result<(u64, Replayed, Steps), HubError> {
     let mut replayed = Replayed::default();
+    let mut last = Steps::new();
     loop {
         let (entries, next) = facts_from(traffic.log, size).await?;
         let Some(next) = next else {
-            return Ok((size, replayed));
+            return Ok((size, replayed, last));
         };
         for (seq, facts) in entries {
             for fact in facts.facts {
                 match fact.fact {
                     Some(F::FraudRun(recorded)) => {
-                        again(traffic, registry, desk, seq, &recorded).await?;
+                        last = again(traffic, registry, desk, seq, &recorded).await?;
                         replayed.runs += 1;
                     }
                     Some(F::FraudDecided(decided)) => {
-                        desk.decide(registry, &decided, &facts.actor)
+                        let made = desk.decide(registry, &decided, &facts.actor);
+                        last = made
                             .map_err(|why| {
-                                differs(
-                                    seq,
-                                    format_args!("a decision does not stand: {}", why.message),
-                                )
-                            })?;
+                                let why = format!("a decision does not stand: {}", why.message);
+                                differs(seq, why)
+                            })?
+                            .steps;
                         replayed.decisions += 1;
                     }
                     _ => {}
@@ -127,7 +134,7 @@ async fn again(
     desk: &mut Desk,
     seq: u64,
     recorded: &v1::FraudRun,
-) -> Result<(), HubError> {
+) -> Result<Steps, HubError> {
     let until_ms = recorded.until.as_ref().map_or(0, micros).div_euclid(1_000);
     let traffic = Traffic {
         points: recorded.points_scored,
@@ -135,9 +142,9 @@ async fn again(
     };
     let (taken, effects) = take(&traffic, registry, desk, desk.cursor(), until_ms).await?;
     let how = (recorded.assessed, recorded.points_scored);
-    let (made, _) = working(|| desk.run(registry, &taken, effects, how))?;
+    let (made, steps) = working(|| desk.run(registry, &taken, effects, how))?;
     if made == *recorded {
-        return Ok(());
+        return Ok(steps);
     }
     let (found, expected) = (made.touches, recorded.touches);
     Err(differs(
@@ -196,7 +203,7 @@ pub async fn replay(
 ) -> Result<(Desk, Replayed), HubError> {
     let begins = begins_ms(traffic.log).await?;
     let mut desk = Desk::new(begins.ok_or_else(|| HubError::not_found("a log"))?);
-    let (_, replayed) = follow(traffic, registry, &mut desk, 0).await?;
+    let (_, replayed, _) = follow(traffic, registry, &mut desk, 0).await?;
     Ok((desk, replayed))
 }
 
@@ -210,44 +217,55 @@ impl Flags {
         }
     }
 
+    /// Reads the state. Where it cannot be made again, nobody tries that with every call.
     async fn load(&self, registry: &Registry) -> Result<Option<Followed>, HubError> {
+        let known = self.differs().clone();
+        if let Some((_, why)) = known.filter(|(since, _)| since.elapsed() < DIFFERS_FOR) {
+            return Err(why);
+        }
+        let loaded = self.follow_all(registry).await;
+        if let Err(why) = &loaded
+            && why.reason == Reason::FailedPrecondition
+        {
+            *self.differs() = Some((Instant::now(), why.clone()));
+        }
+        loaded
+    }
+
+    fn differs(&self) -> MutexGuard<'_, Option<(Instant, HubError)>> {
+        self.differs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn follow_all(&self, registry: &Registry) -> Result<Option<Followed>, HubError> {
         let Some(begins) = begins_ms(&self.log).await? else {
             return Ok(None);
         };
         let saved = self.touches.fraud_state().await?;
         let saved = saved.and_then(|(size, bytes)| Some((size, Desk::restore(&bytes)?)));
         let (size, mut desk) = saved.unwrap_or_else(|| (0, Desk::new(begins)));
-        let (size, _) = follow(&self.traffic(), registry, &mut desk, size).await?;
+        let (size, _, last) = follow(&self.traffic(), registry, &mut desk, size).await?;
+        self.settle(last).await?;
         let looked = desk.cursor();
-        let followed = Followed { desk, size, looked };
-        self.settle(&followed).await?;
-        Ok(Some(followed))
+        Ok(Some(Followed { desk, size, looked }))
     }
 
-    /// What the last run let wait and the ledger does not have, because the process ended between two of its entries. A run of one entry has
-    /// all or nothing: what is not held there any more was released by somebody.
-    async fn settle(&self, followed: &Followed) -> Result<(), HubError> {
-        let desk = &followed.desk;
-        let last_ms = desk.progress().until_ms;
-        let held = desk.held().iter();
-        let last = held.filter(|(_, held)| held.since_ms == last_ms);
-        let steps: Steps = last
-            .map(|(conversion, held)| {
-                desk.step(*conversion, held.flag, Decision::HoldForFlag(held.flag))
-            })
-            .collect();
-        if steps.len() <= MAX_DECISIONS {
-            return Ok(());
+    /// What the last run or decision came to and the ledger does not have, because the process ended between two of its entries. Where
+    /// one entry has all, nothing is missing: what is not as it says was changed by somebody since.
+    async fn settle(&self, last: Steps) -> Result<(), HubError> {
+        if last.len() > MAX_DECISIONS {
+            let note = "goes on after a restart";
+            self.append("hub", Vec::new(), last, note).await?;
         }
-        self.append("hub", Vec::new(), steps, "held by a flag")
-            .await?;
         Ok(())
     }
 
     /// Follows until `cancel`.
     pub async fn run(&self, cancel: &CancellationToken) {
         // Another process may have owned the log meanwhile.
-        *self.followed.lock().await = None;
+        tokio::select! {
+            mut followed = self.followed.lock() => *followed = None,
+            () = cancel.cancelled() => return,
+        }
         let mut next_ms = i64::MIN;
         while !cancel.is_cancelled() {
             let now_ms = self.clock.now_micros().div_euclid(1_000);
@@ -343,7 +361,11 @@ impl Flags {
         let desk = &mut followed.desk;
         let (taken, effects) = take(&self.traffic(), registry, desk, from, until_ms).await?;
         let assess = desk.is_due(until_ms, &taken);
-        if taken.events + taken.points == 0 && !assess && desk.forfeited(until_ms).is_empty() {
+        // Touches that are no events count in a run as well: what is skipped here must be nothing at all.
+        if taken.events + taken.points + taken.touches == 0
+            && !assess
+            && desk.forfeited(until_ms).is_empty()
+        {
             followed.looked = taken.end;
             return Ok(());
         }
@@ -408,7 +430,7 @@ impl Flags {
             *slot = self.load(&registry).await?;
         }
         match slot.as_ref() {
-            Some(followed) => Ok(read(&followed.desk, &registry)),
+            Some(followed) => Ok(working(|| read(&followed.desk, &registry))),
             None => Err(no_log()),
         }
     }

@@ -25,6 +25,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     clock::Clock,
+    error::HubError,
     registry::{Registry, SharedRegistry},
     sequencer::Sequencer,
 };
@@ -52,6 +53,8 @@ pub struct Flags {
     score_points: bool,
     /// As far as it was followed; `None`: not read yet, or what was appended last is unknown.
     followed: Mutex<Option<Followed>>,
+    /// Why the state could not be made again, and when that was tried.
+    differs: std::sync::Mutex<Option<(std::time::Instant, HubError)>>,
 }
 
 impl Flags {
@@ -73,6 +76,7 @@ impl Flags {
             clock,
             score_points,
             followed: Mutex::new(None),
+            differs: std::sync::Mutex::default(),
         }
     }
 }

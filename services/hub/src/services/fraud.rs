@@ -11,7 +11,7 @@ use tonic::Request;
 use super::{Answer, Api, ok, page};
 use crate::{
     auth::Caller,
-    convert::timestamp,
+    convert::{micros, timestamp},
     error::{HubError, Reason},
     fraud::{
         desk::{Desk, Held, Numbered, evidence_sha256},
@@ -25,6 +25,12 @@ const MAX_NOTE: usize = 1_000;
 
 /// Longest appeal. Unit: bytes.
 const MAX_APPEAL: usize = 4_000;
+
+/// Longest rule. Unit: bytes.
+const MAX_RULE: usize = 8_192;
+
+/// Longest time for which a flag is not raised again.
+const MAX_SNOOZE_MICROS: i64 = 366 * 86_400_000_000;
 
 /// Held conversions that one answer lists.
 const MAX_HELD: usize = 1_000;
@@ -177,6 +183,31 @@ impl Api {
         .await
     }
 
+    /// What the log would take, and nobody could mean.
+    fn in_bounds(&self, decision: Option<&v1::FraudDecision>) -> Result<(), HubError> {
+        use v1::fraud_decision::Decision;
+        match decision.and_then(|decision| decision.decision.as_ref()) {
+            Some(Decision::Snooze(snooze)) => {
+                let now = self.0.clock.now_micros();
+                let until = snooze.until.as_ref().map_or(i64::MIN, micros);
+                if until <= now || until - now > MAX_SNOOZE_MICROS {
+                    let why = "an instant from now on, at most 366 days away";
+                    return Err(HubError::field(
+                        "decision.snooze.until",
+                        "OUT_OF_RANGE",
+                        why,
+                    ));
+                }
+            }
+            Some(Decision::SaveRule(save)) if save.toml.len() > MAX_RULE => {
+                let why = format!("at most {MAX_RULE} bytes");
+                return Err(HubError::field("decision.save_rule.toml", "LENGTH", why));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     async fn flag(
         &self,
         caller: &Caller,
@@ -252,6 +283,7 @@ impl FraudService for Api {
         let holder = caller.analyst()?.to_owned();
         let asked = request.into_inner();
         note_of("note", &asked.note, MAX_NOTE)?;
+        self.in_bounds(asked.decision.as_ref())?;
         let decided = v1::FraudDecided {
             time: None,
             decision: Some(asked.decision.unwrap_or_default()),
