@@ -15,6 +15,7 @@ use crate::{
     redirect::{address::Proxy, server::RedirectOptions},
     sequencer::driver::Options,
     server::{self, ServerOptions, TlsOptions},
+    touches,
 };
 
 /// How log lines look.
@@ -221,13 +222,9 @@ impl Args {
                 .audit_database
                 .unwrap_or_else(|| audit::default_database(&database)),
         };
-        let touches_database = self.touches_database.unwrap_or_else(|| {
-            if database.starts_with("sqlite:") {
-                format!("sqlite:{}", data_dir.join("touches.db").display())
-            } else {
-                database.clone()
-            }
-        });
+        let touches_database = self
+            .touches_database
+            .unwrap_or_else(|| touches::default_database(&database, &data_dir));
         let redirect_tls = match (self.redirect_tls_cert, self.redirect_tls_key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,

@@ -65,18 +65,19 @@ pub struct Replayed {
     pub decisions: u64,
 }
 
-/// Entries of the hub's own, from a place on.
-async fn facts_from(
+/// The hub's own entries of a page of the log, from a place on, each with its place and its time; and where the next page begins, if there is
+/// one.
+pub async fn facts_from(
     log: &Store,
     from: u64,
-) -> Result<(Vec<(u64, v1::Facts)>, Option<u64>), HubError> {
+) -> Result<(Vec<(u64, i64, v1::Facts)>, Option<u64>), HubError> {
     let rows = log.entries(from, ENTRIES, ENTRY_BYTES).await?;
     let next = rows.last().map(|row| row.seq + 1);
     let mut facts = Vec::new();
     for row in rows.into_iter().filter(|row| row.kind == kind::FACTS) {
         let envelope = v1::Envelope::decode(row.envelope).map_err(HubError::internal)?;
         let decoded = v1::Facts::decode(envelope.payload).map_err(HubError::internal)?;
-        facts.push((row.seq, decoded));
+        facts.push((row.seq, row.decided_at, decoded));
     }
     Ok((facts, next))
 }
@@ -95,7 +96,7 @@ async fn follow(
         let Some(next) = next else {
             return Ok((size, replayed, last));
         };
-        for (seq, facts) in entries {
+        for (seq, _, facts) in entries {
             for fact in facts.facts {
                 match fact.fact {
                     Some(F::FraudRun(recorded)) => {

@@ -43,6 +43,16 @@ pub const MAX_SUB_ID: usize = 128;
 /// How long a shopper waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Where touches are kept, where nothing else is said: in the same PostgreSQL database; beside an SQLite file, in one of their own.
+#[must_use]
+pub fn default_database(database: &str, data_dir: &std::path::Path) -> String {
+    if database.starts_with("sqlite:") {
+        format!("sqlite:{}", data_dir.join("touches.db").display())
+    } else {
+        database.to_owned()
+    }
+}
+
 /// Whether a text can be an affiliate's own mark.
 #[must_use]
 pub fn is_sub_id(text: &str) -> bool {

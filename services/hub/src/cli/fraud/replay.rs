@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use hansa_client::keys::hex;
-use hansa_proto::v1;
 use hansa_store::{Store, StoreOptions};
-use prost::Message as _;
 use serde_json::json;
 
 use crate::{
@@ -20,7 +18,7 @@ use crate::{
     fraud::{follow, traffic::Traffic},
     home::Home,
     registry::Registry,
-    sequencer::group::kind,
+    touches,
 };
 
 const HELP: &str = "Reads the databases beside their hub or without one, changes nothing. Exit status 6 where a run of the log does not \
@@ -75,17 +73,16 @@ async fn registry(log: &Store) -> anyhow::Result<Registry> {
     let mut registry = Registry::default();
     let mut from = 0;
     loop {
-        let rows = log.entries(from, 256, 8 << 20).await?;
-        let Some(last) = rows.last() else {
+        let (entries, next) = follow::facts_from(log, from).await?;
+        let Some(next) = next else {
             return Ok(registry);
         };
-        from = last.seq + 1;
-        for row in rows.into_iter().filter(|row| row.kind == kind::FACTS) {
-            let envelope = v1::Envelope::decode(row.envelope)?;
-            for fact in v1::Facts::decode(envelope.payload)?.facts {
-                registry.apply(&fact, row.decided_at);
+        for (_, decided_at, facts) in entries {
+            for fact in &facts.facts {
+                registry.apply(fact, decided_at);
             }
         }
+        from = next;
     }
 }
 
@@ -94,13 +91,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
         .database
         .clone()
         .unwrap_or_else(|| format!("sqlite:{}", args.data_dir.join("hansa.db").display()));
-    let touches = args.touches_database.clone().unwrap_or_else(|| {
-        if database.starts_with("sqlite:") {
-            format!("sqlite:{}", args.data_dir.join("touches.db").display())
-        } else {
-            database.clone()
-        }
-    });
+    let touches = args
+        .touches_database
+        .clone()
+        .unwrap_or_else(|| touches::default_database(&database, &args.data_dir));
     let tokens = Home::open(&args.data_dir)?.token_key()?;
     let (log, touches) = (open(&database).await?, open(&touches).await?);
     let registry = registry(&log).await?;
